@@ -1,0 +1,59 @@
+"""Everything about the distribution; pyproject.toml holds only the tools' settings."""
+
+from pathlib import Path
+from runpy import run_path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+TEST = ["build", "pytest>=8", "ruff>=0.12"]
+JAX = ["jax>=0.7,<0.11"]
+
+setup(
+    name="vlae_tf",
+    version=run_path(str(ROOT / "vlae_tf" / "_version.py"))["__version__"],
+    description="The Variational Lossy Autoencoder for Keras 3, with a pretrained zoo",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords="vae autoencoder pixelcnn normalizing-flow keras tensorflow jax",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    python_requires=">=3.11",
+    # The entries stay at the top of the repository, where people read them, and are installed
+    # inside the package, where no other distribution can collide with them.
+    packages=[*find_packages(include=["vlae_tf", "vlae_tf.*"]), "vlae_tf._zoo"],
+    package_dir={"vlae_tf._zoo": "zoo"},
+    package_data={
+        "vlae_tf.training": ["recipes/*.json"],
+        "vlae_tf._zoo": ["*/*"],
+    },
+    install_requires=[
+        "h5py>=3.11",
+        # TensorFlow Datasets needs it to prepare a data set but does not ask for it.
+        "importlib_resources>=6",
+        "keras>=3.12,<4",
+        "keras-tuner>=1.4.7,<2",
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        "pillow>=10",
+        "rich>=13",
+        "scipy>=1.11",
+        # Used by keras.callbacks.TensorBoard and keras-tuner; TensorFlow no longer brings it.
+        "tensorboard>=2.20",
+        "tensorflow>=2.20,<2.22",
+        "tensorflow-datasets>=4.9.7,<5",
+        "tensorflow-probability>=0.25,<0.26",
+        # TensorFlow Probability cannot be imported without it.
+        "tf-keras>=2.20,<2.22",
+        "typer>=0.12",
+    ],
+    extras_require={"jax": JAX, "test": TEST, "all": JAX + TEST},
+    entry_points={"console_scripts": ["vlae-tf = vlae_tf.cli:main"]},
+)
