@@ -1,0 +1,21 @@
+"""Images by name, through TFDS, and own images, for `fit`, `evaluate` and NumPy.
+
+Importing this package does not import TensorFlow: `load_arrays` and `load` do, when they need it.
+"""
+
+from vlae_tf.datasets.arrays import load_arrays, prepare
+from vlae_tf.datasets.batches import ImageBatches
+from vlae_tf.datasets.binarisation import binarised
+from vlae_tf.datasets.pipeline import load
+from vlae_tf.datasets.registry import DATASETS, DatasetInfo, info
+
+__all__ = [
+    "DATASETS",
+    "DatasetInfo",
+    "ImageBatches",
+    "binarised",
+    "info",
+    "load",
+    "load_arrays",
+    "prepare",
+]

@@ -1,0 +1,182 @@
+"""Whole data sets as arrays of images."""
+
+import functools
+import logging
+import os
+
+import numpy as np
+
+from vlae_tf.datasets.binarisation import binarised
+from vlae_tf.datasets.omniglot import random_order, shrink
+from vlae_tf.datasets.own import own_images
+from vlae_tf.datasets.registry import DATASETS, SPLITS, info
+
+log = logging.getLogger(__name__)
+
+
+def load_arrays(
+    source, split="train", data_dir=None, *, image_shape=None, binarise=False, seed=0
+) -> np.ndarray:
+    """All images of a split as one uint8 array (n, height, width, channels).
+
+    Args:
+        source: a name in `DATASETS`, or own images: an array, a `.npy` or `.npz` file, or a folder
+            of pictures (see `own_images`).
+        split: "train", "validation", "test" or "train+validation". Validation images are never
+            test images: where TFDS has no validation split they are the last ones of train.
+        data_dir: the TFDS directory; None means `TFDS_DATA_DIR`, or TFDS' own default.
+        image_shape: the `(height, width, channels)` the images must have; a folder's pictures are
+            resized to it.
+        binarise: return one fixed Bernoulli draw from the intensities, `binarised(images, seed)`.
+        seed: of that draw.
+
+    Returns:
+        uint8: pixels {0, 1} where the data set is "static", intensities 0..255 where it is
+        "dynamic" (and `binarise` is False), colours 0..255 where it is "none".
+
+    Raises:
+        ValueError: unknown name or split, or images that cannot be used.
+        FileNotFoundError: the data set is not prepared; the message says how to get it. Nothing is
+            ever downloaded here.
+
+    Example:
+        >>> import numpy as np
+        >>> load_arrays(np.zeros((5, 28, 28, 1), np.uint8)).shape
+        (5, 28, 28, 1)
+    """
+    if split not in SPLITS:
+        raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
+    if isinstance(source, str) and source in DATASETS:
+        check_image_shape(image_shape, DATASETS[source].image_shape)
+        images = _named(DATASETS[source], split, data_dir)
+    else:
+        if image_shape is not None:
+            check_image_shape(image_shape)
+        images = own_images(source, split, image_shape)
+        check_image_shape(image_shape, images.shape[1:])
+    return binarised(images, seed) if binarise else images
+
+
+def check_image_shape(image_shape, expected=None):
+    """Raise unless `image_shape` is a shape of images, and the one expected; None always passes."""
+    if image_shape is None:
+        return
+    if len(image_shape) != 3 or min(image_shape) < 1 or image_shape[2] not in (1, 3):
+        raise ValueError(
+            "`image_shape` must be (height, width, channels) with 1 or 3 channels. "
+            f"Received: image_shape={image_shape!r}"
+        )
+    if expected is not None and tuple(image_shape) != tuple(expected):
+        raise ValueError(
+            f"`image_shape` must be {tuple(expected)}, as these images are. "
+            f"Received: image_shape={tuple(image_shape)}"
+        )
+
+
+def prepare(name: str, data_dir=None, manual_dir=None) -> str:
+    """Download the data set `name` through TFDS, prepare it, and return where it lies.
+
+    Args:
+        name: a name in `DATASETS`.
+        data_dir: the TFDS directory; None means `TFDS_DATA_DIR`, or TFDS' own default.
+        manual_dir: a folder with files downloaded by hand; None means TFDS' own default,
+            `downloads/manual` in the TFDS directory.
+
+    Raises:
+        ValueError: unknown name.
+
+    Example:
+        >>> prepare("mnist_static")  # doctest: +SKIP
+    """
+    import tensorflow_datasets as tfds
+
+    config = tfds.download.DownloadConfig(manual_dir=manual_dir)
+    builder = tfds_builder(name, data_dir)
+    builder.download_and_prepare(download_config=config)
+    return str(builder.data_path)
+
+
+def tfds_builder(name, data_dir=None):
+    """The TFDS builder of the data set `name`."""
+    import tensorflow_datasets as tfds
+
+    if name == "caltech101_silhouettes":
+        from vlae_tf.datasets.caltech101_silhouettes import Caltech101Silhouettes
+
+        return Caltech101Silhouettes(data_dir=data_dir)
+    return tfds.builder(info(name).tfds_name, data_dir=data_dir)
+
+
+def _named(entry, split, data_dir):
+    builder = tfds_builder(entry.name, data_dir)
+    if not builder.data_path.exists() and _lies_in_manual_dir(builder):
+        builder.download_and_prepare()
+    try:
+        if entry.name == "omniglot":
+            images = _omniglot(entry, split, data_dir)
+        else:
+            parts = entry.splits[split].split("+")
+            images = np.concatenate([_read(builder, part) for part in parts])
+    except AssertionError as error:  # this is how TFDS says that it is not prepared
+        raise FileNotFoundError(_how_to_get(entry.name, data_dir, builder)) from error
+    expected = sum(entry.sizes[part] for part in split.split("+"))
+    if len(images) != expected:
+        log.warning(
+            "%s, split %r: %d of the published %d images are in %s; a figure made with them must "
+            "say so.",
+            entry.name,
+            split,
+            len(images),
+            expected,
+            builder.data_path,
+        )
+    return images
+
+
+def _lies_in_manual_dir(builder):
+    """Whether the file to be prepared was downloaded by hand, so that no network is needed."""
+    manual_dir = builder.data_path.parent.parent / "downloads" / "manual"
+    return bool(builder.MANUAL_DOWNLOAD_INSTRUCTIONS) and all(
+        (manual_dir / url_info.filename).exists() for url_info in builder.url_infos.values()
+    )
+
+
+def _read(builder, split, decode=lambda example: example["image"]):
+    """Images of a TFDS split in the order they are stored in, in a few seconds."""
+    import tensorflow_datasets as tfds
+
+    # TFDS would keep small data sets in memory, decoded: a gigabyte of Omniglot.
+    once = tfds.ReadConfig(try_autocache=False)
+    dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=once)
+    # Batches, not single images: 50,000 conversions to NumPy would take most of the time.
+    dataset = dataset.map(decode, num_parallel_calls=os.cpu_count()).batch(1000).prefetch(2)
+    return np.concatenate(list(tfds.as_numpy(dataset)))
+
+
+@functools.lru_cache(maxsize=1)
+def _all_omniglot(data_dir):
+    """All of Omniglot at 28x28 in its fixed random order; the only slow one, so kept (25 MB)."""
+    builder = tfds_builder("omniglot", data_dir)
+    # Its three colour channels are equal.
+    parts = [_read(builder, part, lambda x: x["image"][..., 0]) for part in ("train", "test")]
+    strokes = (np.concatenate(parts) < 128).astype(np.uint8)  # black ink on white paper becomes 1
+    return shrink(strokes[random_order(strokes)])
+
+
+def _omniglot(entry, split, data_dir):
+    images = _all_omniglot(data_dir)
+    bounds = np.cumsum([0, *entry.sizes.values()])
+    parts = dict(zip(entry.sizes, zip(bounds[:-1], bounds[1:], strict=True), strict=True))
+    return np.concatenate([images[slice(*parts[part])] for part in split.split("+")])
+
+
+def _how_to_get(name, data_dir, builder):
+    where = f" --data-dir {data_dir}" if data_dir else ""
+    how = (
+        f"The data set {name!r} is not prepared in {builder.data_path}. Download and prepare it "
+        f"with `python -m vlae_tf.datasets {name}{where}`; or, when it is prepared elsewhere, set "
+        f"TFDS_DATA_DIR or `data_dir` (--data-dir) to that TFDS directory."
+    )
+    if name == "caltech101_silhouettes":
+        how += " " + builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    return how
