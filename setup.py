@@ -48,7 +48,7 @@ setup(
         # Used by keras.callbacks.TensorBoard and keras-tuner; TensorFlow no longer brings it.
         "tensorboard>=2.20",
         "tensorflow>=2.20,<2.22",
-        "tensorflow-datasets>=4.9.7,<5",
+        "tensorflow-datasets>=4.9.10,<5",
         "tensorflow-probability>=0.25,<0.26",
         # TensorFlow Probability cannot be imported without it.
         "tf-keras>=2.20,<2.22",

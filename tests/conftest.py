@@ -1,0 +1,95 @@
+"""What every test shares: quiet libraries, fixed seeds, and which tests this machine can run."""
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+# Read by the libraries when they are imported, so they are set before that.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+if find_spec("tensorflow") is None:
+    # A file can be imported here only if its author meant it to be: one that holds a jax test.
+    collect_ignore = [
+        str(path)
+        for path in Path(__file__).parent.rglob("test_*.py")
+        if "mark.jax" not in path.read_text(encoding="utf-8")
+    ]
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("data") and not os.environ.get("TFDS_DATA_DIR"):
+        pytest.skip("TFDS_DATA_DIR does not name a folder of prepared data sets")
+
+
+@pytest.fixture(autouse=True)
+def seeds():
+    """Python, NumPy and Keras start from the same seed in every test."""
+    keras.utils.set_random_seed(0)
+
+
+# === A run and a zoo of one entry, trained for a moment on 8x8 images ===
+
+TINY_MODEL = {
+    "latent_dim": 2,
+    "encoder": {"class": "ResNetEncoder", "filters": [2], "blocks": 0, "units": 4},
+    "decoder": {"class": "ResNetDecoder", "filters": [2], "blocks": 0, "units": 4, "maps": 2},
+    "prior_family": {"class": "FlowPrior", "steps": 1, "hidden_units": [4]},
+    "likelihood_family": {
+        "class": "PixelCNNLikelihood",
+        "network": {"class": "LocalPixelCNN", "filters": 2, "blocks": 1, "first_kernel_size": 3},
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe_file(tmp_path_factory):
+    """A recipe in JSON beside the images it names."""
+    from vlae_tf.training import Recipe
+
+    folder = tmp_path_factory.mktemp("tiny")
+    images = (np.random.default_rng(0).random((96, 8, 8, 1)) < 0.2).astype("uint8")
+    np.savez(folder / "images.npz", train=images[:32], test=images[32:])
+    recipe = Recipe(str(folder / "images.npz"), TINY_MODEL, epochs=1, validation_split=None)
+    path = folder / "recipe.json"
+    path.write_text(recipe.to_json())
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_recipe_file):
+    """A finished and evaluated run."""
+    from vlae_tf.evaluation import evaluate_run
+    from vlae_tf.training import Recipe, train
+
+    run = tiny_recipe_file.parent / "run"
+    recipe = Recipe.load(tiny_recipe_file)
+    train(recipe, run, verbose=0, command="vlae-tf train recipe.json --out run")
+    evaluate_run(run, importance_samples=2, num_images=8, command="vlae-tf evaluate run")
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_entry(tiny_run):
+    """That run as a zoo entry."""
+    from vlae_tf import publishing
+
+    folder = tiny_run.parent / "zoo" / "tiny"
+    publishing.publish(tiny_run, folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_zoo(tiny_entry, tmp_path, monkeypatch):
+    """A zoo with a copy of that entry alone, in the place of the real one."""
+    from vlae_tf import zoo
+
+    folder = tmp_path / "zoo"
+    shutil.copytree(tiny_entry, folder / "tiny")
+    monkeypatch.setattr(zoo, "FOLDER", folder)
+    return folder
