@@ -1,0 +1,167 @@
+"""Each network's window is what it says: to the pixel, in both directions."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.gradients import gradient, jacobian, randomise
+from vlae_tf.layers import GatedPixelCNN, LocalPixelCNN, ReceptiveField, ResidualPixelCNN
+
+
+def taps(kernel_size, mask_type):
+    """The offsets (row, column) that one masked convolution sees."""
+    height, width = np.broadcast_to(kernel_size, 2)
+    up, side = height // 2, width // 2
+    above = {(row, column) for row in range(-up, 0) for column in range(-side, side + 1)}
+    return above | {(0, column) for column in range(-side, 1 if mask_type == "B" else 0)}
+
+
+def offsets_of_stack(kernel_sizes):
+    """The offsets that masked convolutions see one after another, the first of type A."""
+    seen = taps(kernel_sizes[0], "A")
+    for kernel_size in kernel_sizes[1:]:
+        layer = taps(kernel_size, "B")
+        seen = {(row + r, column + c) for row, column in seen for r, c in layer}
+    return seen
+
+
+def offsets_of_stacks(first, block, blocks):
+    """The offsets that a gated PixelCNN sees: a rectangle above, and a strip to the left."""
+    (up, side), (more_up, more_side) = (np.broadcast_to(k, 2) // 2 for k in (first, block))
+    above = up + blocks * more_up if up else 0
+    reach = side + blocks * more_side
+    rows = {(-row, c) for row in range(1, above + 1) for c in range(-reach, reach + 1)}
+    return rows | ({(0, -c) for c in range(1, reach + 1)} if side else set())
+
+
+def field_of(offsets):
+    """The tightest `ReceptiveField` around a set of offsets."""
+    rows = [(-row, column) for row, column in offsets if row < 0]
+    return ReceptiveField(
+        above=max([0, *(d for d, _ in rows)]),
+        left=max([0, *(-column for _, column in offsets)]),
+        right=max([0, *(column for _, column in rows)]),
+        slope=max([0, *(int(np.ceil(column / d)) for d, column in rows)]),
+    )
+
+
+def local(blocks, first, block):
+    network = LocalPixelCNN(
+        filters=3, blocks=blocks, first_kernel_size=first, block_kernel_size=block
+    )
+    return network, offsets_of_stack([first] + [block] * (2 * blocks))
+
+
+def residual(depth, kernel_size, tied=True):
+    network = ResidualPixelCNN(filters=3, depth=depth, kernel_size=kernel_size, tied=tied)
+    return network, offsets_of_stack([kernel_size] * depth)
+
+
+def gated(blocks, first, block):
+    network = GatedPixelCNN(
+        filters=3, blocks=blocks, first_kernel_size=first, block_kernel_size=block
+    )
+    return network, offsets_of_stacks(first, block, blocks)
+
+
+jax = pytest.mark.jax
+WINDOWS = [
+    (local, 0, 3, 3),
+    (local, 0, 5, 3),
+    pytest.param((local, 1, 5, 3), marks=jax),
+    (local, 2, 5, 1),
+    (local, 2, 3, 3),
+    (local, 1, (3, 5), (1, 3)),
+    (local, 1, (1, 5), 3),
+    (local, 1, (5, 1), 3),
+    (local, 1, 1, 3),
+    (residual, 1, 3),
+    (residual, 2, 5),
+    pytest.param((residual, 3, 3), marks=jax),
+    (residual, 3, (5, 3), False),
+    (residual, 6, 3),
+    (residual, 5, 3, False),
+    (gated, 1, 3, 1),
+    (gated, 2, (7, 5), 1),
+    (gated, 1, 3, 3),
+    pytest.param((gated, 2, 3, 3), marks=jax),
+    (gated, 2, 5, (1, 3)),
+    (gated, 1, (1, 5), 3),
+    (gated, 1, (5, 1), 3),
+    (gated, 1, 1, 3),
+]
+
+
+@pytest.fixture(params=WINDOWS, ids=lambda case: f"{case[0].__name__}{case[1:]}")
+def network_and_offsets(request):
+    make, *options = request.param
+    return make(*options)
+
+
+@pytest.mark.parametrize("conditioned", [True, False])
+def test_gradient_map_is_the_stated_window(network_and_offsets, conditioned):
+    network, offsets = network_and_offsets
+    field = field_of(offsets)
+    # Room for the whole window and one pixel more on each side.
+    i, j = field.above + 1, field.left + 1
+    image = np.random.default_rng(0).normal(size=(1, i + 2, j + field.right + 2, 1))
+    maps = np.ones((1, *image.shape[1:3], 2), "float32") if conditioned else None
+    network.build(image.shape, None if maps is None else maps.shape)
+    randomise(network)
+    seen = gradient(lambda x: network(x, maps)[0, i, j, 0], image)[0, :, :, 0] != 0
+    assert {(row - i, column - j) for row, column in np.argwhere(seen)} == offsets
+    assert network.receptive_field == field
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param((local, 1, 3, 3), marks=jax),
+        (local, 2, 5, 3),
+        (residual, 4, 3),
+        pytest.param((gated, 1, 3, 3), marks=jax),
+        (gated, 2, (5, 3), 3),
+    ],
+    ids=lambda case: f"{case[0].__name__}{case[1:]}",
+)
+def test_every_pixel_sees_its_window_as_far_as_the_image_goes(case):
+    make, *options = case
+    network, offsets = make(*options)
+    image = np.random.default_rng(0).normal(size=(5, 6, 1))
+    network.build((None, 5, 6, 1))
+    seen = jacobian(randomise(network), image)[:, :, 0, :, :, 0] != 0
+    for i, j, row, column in np.ndindex(seen.shape):
+        assert seen[i, j, row, column] == ((row - i, column - j) in offsets)
+
+
+@jax
+@pytest.mark.parametrize("make", [LocalPixelCNN, ResidualPixelCNN, GatedPixelCNN])
+def test_every_pixel_sees_the_code_at_its_own_place(make):
+    network = make(filters=3)
+    images, maps = np.zeros((1, 3, 3, 1), "float32"), np.ones((3, 3, 2))
+    network.build(images.shape, (None, *maps.shape))
+    seen = jacobian(lambda m: network(ops.repeat(images, m.shape[0], 0), m), maps)[:, :, 0]
+    assert all(np.all(seen[i, j, i, j] != 0) for i, j in np.ndindex(3, 3))
+
+
+@jax
+def test_window_of_any_stack_agrees_with_counting_pixels():
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        sizes = [tuple(k) for k in random.choice([1, 3, 5], (random.integers(1, 5), 2)).tolist()]
+        offsets = offsets_of_stack(sizes)
+        field = ReceptiveField.of_stack(sizes)
+        assert field == field_of(offsets), sizes
+        # What sampling relies on: nothing seen belongs to the same step or a later one.
+        assert all(column + (field.slope + 1) * row < 0 for row, column in offsets)
+
+
+@jax
+def test_paper_decoder_reaches_six_rows_up_as_a_triangle():
+    assert ResidualPixelCNN().receptive_field == ReceptiveField(6, 6, 6, 1)
+
+
+@jax
+def test_papers_5x3_window():
+    network = GatedPixelCNN(blocks=4, first_kernel_size=(7, 5), block_kernel_size=1)
+    assert network.receptive_field == ReceptiveField(above=3, left=2, right=2, slope=2)

@@ -1,0 +1,121 @@
+"""The TFP substrate that fits Keras' backend: the one file that knows there are two.
+
+`tfd`, `tfb` and `tfp` are TensorFlow Probability on the TensorFlow backend and its JAX substrate
+on the JAX backend, where TensorFlow need not be installed. The random helpers hide the one thing
+on which the two differ: how a seed is written.
+"""
+
+import keras
+import numpy as np
+
+BACKEND = keras.backend.backend()
+
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+    import tensorflow_probability as tfp
+elif BACKEND == "jax":
+    import jax
+    import jax.interpreters.xla
+
+    # TFP 0.25 looks this table up by a name that JAX 0.7 removed; the object itself is still there.
+    if not hasattr(jax.interpreters.xla, "pytype_aval_mappings"):
+        import jax._src.core
+
+        jax.interpreters.xla.pytype_aval_mappings = jax._src.core.pytype_aval_mappings
+    from tensorflow_probability.substrates import jax as tfp
+
+    tf = tfp.tf2jax
+else:
+    raise ImportError(
+        "vlae_tf runs on Keras' TensorFlow and JAX backends: set KERAS_BACKEND to 'tensorflow' or "
+        f"'jax' before Keras is imported. Received: KERAS_BACKEND={BACKEND!r}"
+    )
+
+tfd = tfp.distributions
+tfb = tfp.bijectors
+TensorShape = tf.TensorShape
+float32 = tf.float32
+
+
+def step_seed(generator):
+    """The next seed of a `keras.random.SeedGenerator`, as TFP's stateless samplers take it."""
+    seed = generator.next()
+    return tf.cast(seed, tf.int32) if BACKEND == "tensorflow" else seed
+
+
+def row_seeds(seed, count):
+    """One seed per row, int32 `(count,)`, from one integer (or the seeds themselves).
+
+    Row i has the same seed whatever `count` is, so a longer batch starts with the shorter one.
+
+    Raises:
+        ValueError: if `seed` is neither a non-negative integer nor one integer per row.
+
+    Example:
+        >>> from vlae_tf.backend import row_seeds
+        >>> bool((row_seeds(7, 5)[:3] == row_seeds(7, 3)).all())
+        True
+    """
+    seeds = np.asarray(seed)
+    if seeds.dtype.kind in "iu":
+        if seeds.ndim == 0 and seeds >= 0:
+            # Hashed, so that the rows of seed 0 and of seed 1 have no seed in common.
+            words = np.random.SeedSequence(int(seeds)).generate_state(count)
+            return (words >> 1).astype("int32")
+        if seeds.shape == (count,):
+            return seeds.astype("int32")
+    raise ValueError(
+        "`seed` must be a non-negative integer, or integers, one for each of the "
+        f"{count} rows. Received: seed={seed!r}"
+    )
+
+
+def row_normal(seeds, shape, salt=0):
+    """Standard normal noise `(batch, *shape)`: row i depends on `seeds[i]` and `salt` alone."""
+    return _row_noise(seeds, shape, salt, "normal")
+
+
+def row_uniform(seeds, shape, salt=0):
+    """Uniform noise on [0, 1), `(batch, *shape)`: row i depends on `seeds[i]` and `salt` alone."""
+    return _row_noise(seeds, shape, salt, "uniform")
+
+
+def _row_noise(seeds, shape, salt, kind):
+    if BACKEND == "tensorflow":
+        draw = {"normal": tf.random.stateless_normal, "uniform": tf.random.stateless_uniform}[kind]
+        return tf.map_fn(
+            # Philox under an explicit name: `auto` may pick another generator under XLA or on a TPU
+            lambda seed: draw(shape, tf.stack([seed, salt]), alg="philox"),
+            tf.cast(tf.convert_to_tensor(seeds), tf.int32),
+            fn_output_signature=tf.TensorSpec(shape, tf.float32),
+        )
+    draw = {"normal": jax.random.normal, "uniform": jax.random.uniform}[kind]
+    return jax.vmap(lambda seed: draw(jax.random.fold_in(jax.random.PRNGKey(seed), salt), shape))(
+        jax.numpy.asarray(seeds)
+    )
+
+
+def unshare(variables):
+    """Gives each variable a buffer of its own, where the backend cannot train on a shared one.
+
+    At the end of `fit` Keras puts averaged weights into a model without copying them.
+    """
+    if BACKEND == "jax":
+        for variable in variables:
+            variable.assign(jax.numpy.copy(variable.value))
+
+
+def compiled(model, function):
+    """`function(*tensors)`, which may use `model`'s variables, compiled for the backend in use.
+
+    The variables are read at each call, so that weights loaded or trained later are the ones used.
+    """
+    if BACKEND == "tensorflow":
+        return tf.function(function, reduce_retracing=True)
+
+    @jax.jit
+    def stateless(values, *tensors):
+        with keras.StatelessScope(state_mapping=zip(model.variables, values, strict=True)):
+            return function(*tensors)
+
+    return lambda *tensors: stateless([variable.value for variable in model.variables], *tensors)

@@ -1,0 +1,32 @@
+"""Keras layers: masked convolutions, PixelCNNs, MADE, residual blocks. One public class a file."""
+
+from vlae_tf.layers.conv2d import Conv2D
+from vlae_tf.layers.dense import Dense
+from vlae_tf.layers.gated_masked_block import GatedMaskedBlock
+from vlae_tf.layers.gated_pixelcnn import GatedPixelCNN
+from vlae_tf.layers.gated_stack_block import GatedStackBlock
+from vlae_tf.layers.kernel_layer import KernelLayer, initialize_from_data
+from vlae_tf.layers.local_pixelcnn import LocalPixelCNN
+from vlae_tf.layers.made import MADE
+from vlae_tf.layers.masked_conv2d import MaskedConv2D
+from vlae_tf.layers.masked_dense import MaskedDense
+from vlae_tf.layers.receptive_field import ReceptiveField
+from vlae_tf.layers.residual_block import ResidualBlock
+from vlae_tf.layers.residual_pixelcnn import ResidualPixelCNN
+
+__all__ = [
+    "MADE",
+    "Conv2D",
+    "Dense",
+    "GatedMaskedBlock",
+    "GatedPixelCNN",
+    "GatedStackBlock",
+    "KernelLayer",
+    "LocalPixelCNN",
+    "MaskedConv2D",
+    "MaskedDense",
+    "ReceptiveField",
+    "ResidualBlock",
+    "ResidualPixelCNN",
+    "initialize_from_data",
+]

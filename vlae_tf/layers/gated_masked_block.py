@@ -1,0 +1,86 @@
+import keras
+from keras import ops
+
+from vlae_tf.layers.conv2d import Conv2D
+from vlae_tf.layers.masked_conv2d import MaskedConv2D
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class GatedMaskedBlock(keras.layers.Layer):
+    """Gated residual block of two masked convolutions, each conditioned on the code.
+
+        h = conv(elu(x)) + V1 c
+        a, b = conv(elu(h)) + V2 c
+        y = x + a * sigmoid(b)
+
+    c are the decoder's maps: the code speaks in every layer, through 1x1 convolutions.
+
+    Args:
+        filters: number of channels, of input and output alike.
+        kernel_size: of the masked convolutions.
+        dropout: rate between them.
+        weight_norm: whether the convolutions are weight-normalised.
+        seed: of the dropout.
+
+    Call arguments: `inputs` `(batch, height, width, filters)`, and `conditioning` `(batch, height,
+    width, maps)` or None. Output shape: as `inputs`.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.layers import GatedMaskedBlock
+        >>> tuple(GatedMaskedBlock(4)(keras.ops.ones((1, 5, 5, 4))).shape)
+        (1, 5, 5, 4)
+
+    Reference:
+        van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, equation
+        4; Salimans et al., "PixelCNN++", 2017, section 2.
+    """
+
+    def __init__(self, filters, kernel_size=3, dropout=0.0, weight_norm=False, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.dropout = dropout
+        self.weight_norm = weight_norm
+        self.seed = seed
+        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        self._first = MaskedConv2D(filters, kernel_size, **options)
+        self._second = MaskedConv2D(2 * filters, kernel_size, init_scale=0.1, **options)
+        self._drop = (
+            keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
+        )
+        self._first_condition = Conv2D(filters, 1, use_bias=False, **options)
+        self._second_condition = Conv2D(2 * filters, 1, use_bias=False, init_scale=0.1, **options)
+
+    def build(self, inputs_shape, conditioning_shape=None):
+        self._first.build(inputs_shape)
+        self._second.build(inputs_shape)
+        if conditioning_shape is not None:
+            self._first_condition.build(conditioning_shape)
+            self._second_condition.build(conditioning_shape)
+
+    def call(self, inputs, conditioning=None, training=False):
+        h = self._first(ops.elu(inputs))
+        if conditioning is not None:
+            h = h + self._first_condition(conditioning)
+        h = ops.elu(h)
+        if self._drop is not None:
+            h = self._drop(h, training=training)
+        h = self._second(h)
+        if conditioning is not None:
+            h = h + self._second_condition(conditioning)
+        a, b = ops.split(h, 2, axis=-1)
+        return inputs + a * ops.sigmoid(b)
+
+    def compute_output_shape(self, inputs_shape, conditioning_shape=None):
+        return inputs_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "dropout": self.dropout,
+            "weight_norm": self.weight_norm,
+            "seed": self.seed,
+        }

@@ -1,0 +1,133 @@
+import keras
+from keras import ops
+
+from vlae_tf.layers.conv2d import Conv2D
+from vlae_tf.layers.gated_stack_block import GatedStackBlock
+from vlae_tf.layers.kernel_layer import pair
+from vlae_tf.layers.masked_conv2d import MaskedConv2D
+from vlae_tf.layers.receptive_field import ReceptiveField
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class GatedPixelCNN(keras.layers.Layer):
+    """PixelCNN of a vertical and a horizontal stack, whose window is a rectangle: no blind spot.
+
+        params[i, j] = f(x[rows above, columns j - s .. j + s], x[i, j - s .. j - 1], c)
+
+    Masked convolutions one after another never see what is far to the upper right. Here one stack
+    sees the rows above, to both sides, and another what is to the left; the second listens to the
+    first. The vertical stack starts with nothing of the pixel's own row and the horizontal one with
+    nothing of the pixel itself, so all later layers may look at their own place.
+
+    The window is the sum of the kernels: a first kernel of (2a + 1, 2s + 1) and blocks of kernel 1
+    give exactly the a rows above, s columns to each side, whatever the depth (the paper's "5x3" is
+    first_kernel_size=(7, 5)); each block of kernel (2a' + 1, 2s' + 1) adds a' rows and s' columns.
+    The price of seeing the upper right is more steps of sampling: `receptive_field.slope` = s.
+
+    Args:
+        output_channels: number of parameters for each pixel (1 for a binary image).
+        filters: number of channels of each stack.
+        blocks: number of layers after the first.
+        first_kernel_size: of the first layer, odd, an integer or two (height, width).
+        block_kernel_size: of the blocks, odd, an integer or two.
+        dropout: rate inside the blocks.
+        weight_norm: whether the convolutions are weight-normalised.
+        seed: of the dropout.
+
+    Call arguments: `inputs` `(batch, height, width, channels)`, scaled to about -1..1;
+    `conditioning` `(batch, height, width, maps)` or None. Output shape: `(batch, height, width,
+    output_channels)`, float32.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.layers import GatedPixelCNN
+        >>> network = GatedPixelCNN(filters=4, blocks=2, first_kernel_size=(7, 5),
+        ...                         block_kernel_size=1)
+        >>> tuple(network(keras.ops.ones((1, 8, 8, 1))).shape)
+        (1, 8, 8, 1)
+        >>> network.receptive_field
+        ReceptiveField(above=3, left=2, right=2, slope=2)
+
+    Reference:
+        van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, sections
+        2.2 and 2.3; Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equation 11.
+    """
+
+    def __init__(
+        self,
+        output_channels=1,
+        filters=32,
+        blocks=5,
+        first_kernel_size=5,
+        block_kernel_size=3,
+        dropout=0.0,
+        weight_norm=False,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if blocks < 1:
+            raise ValueError(f"`blocks` must be at least 1. Received: blocks={blocks!r}")
+        self.output_channels = output_channels
+        self.filters = filters
+        self.blocks = blocks
+        self.first_kernel_size = pair(first_kernel_size, "first_kernel_size")
+        self.block_kernel_size = pair(block_kernel_size, "block_kernel_size")
+        self.dropout = dropout
+        self.weight_norm = weight_norm
+        self.seed = seed
+        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        self._vertical = MaskedConv2D(filters, self.first_kernel_size, mask_type="above", **options)
+        self._horizontal = MaskedConv2D(filters, self.first_kernel_size, mask_type="A", **options)
+        self._blocks = [
+            GatedStackBlock(
+                filters,
+                self.block_kernel_size,
+                dropout=dropout,
+                seed=None if seed is None else seed + index,
+                **options,
+            )
+            for index in range(blocks)
+        ]
+        # The parameters of a distribution are float32 whatever the policy.
+        self._output = Conv2D(output_channels, 1, weight_norm=weight_norm, dtype="float32")
+
+    @property
+    def receptive_field(self):
+        """The window, a `ReceptiveField`."""
+        up, side = (size // 2 for size in self.first_kernel_size)
+        more_up, more_side = (self.blocks * (size // 2) for size in self.block_kernel_size)
+        above = up + more_up if up else 0
+        left = side + more_side if up or side else 0
+        row = -1 if side else -float("inf")
+        return ReceptiveField.of_rows([row] + above * [side + more_side], left)
+
+    def build(self, inputs_shape, conditioning_shape=None):
+        self._vertical.build(inputs_shape)
+        self._horizontal.build(inputs_shape)
+        shape = (*inputs_shape[:-1], self.filters)
+        for block in self._blocks:
+            block.build(shape, shape, conditioning_shape)
+        self._output.build(shape)
+
+    def call(self, inputs, conditioning=None, training=False):
+        vertical, horizontal = self._vertical(inputs), self._horizontal(inputs)
+        for block in self._blocks:
+            vertical, horizontal = block(vertical, horizontal, conditioning, training=training)
+        return self._output(ops.elu(horizontal))
+
+    def compute_output_shape(self, inputs_shape, conditioning_shape=None):
+        return (*inputs_shape[:-1], self.output_channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "output_channels": self.output_channels,
+            "filters": self.filters,
+            "blocks": self.blocks,
+            "first_kernel_size": self.first_kernel_size,
+            "block_kernel_size": self.block_kernel_size,
+            "dropout": self.dropout,
+            "weight_norm": self.weight_norm,
+            "seed": self.seed,
+        }

@@ -1,0 +1,102 @@
+import keras
+from keras import ops
+
+from vlae_tf.layers.conv2d import Conv2D
+from vlae_tf.layers.kernel_layer import pair
+from vlae_tf.layers.masked_conv2d import MaskedConv2D
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class GatedStackBlock(keras.layers.Layer):
+    """One layer of a gated PixelCNN: a step of the vertical and one of the horizontal stack.
+
+        v' = V * v + U1 c                                    y = gate(v')
+        h' = H * h + W v' + U2 c                             z = h + W2 gate(h')
+        gate(a, b) = tanh(a) * sigmoid(b)
+
+    V sees the rows above and the whole of its own, H what is left of the pixel and the pixel. What
+    the vertical stack knows goes into the horizontal one, never back: v at (i, j) must hold nothing
+    of row i, so that the horizontal stack may look at it.
+
+    Args:
+        filters: number of channels of each stack.
+        kernel_size: of V, an integer or two; H has its width.
+        dropout: rate on what enters V and H.
+        weight_norm: whether the convolutions are weight-normalised.
+        seed: of the dropout.
+
+    Call arguments: `vertical` and `horizontal`, `(batch, height, width, filters)`, and
+    `conditioning` `(batch, height, width, maps)` or None. Output: the pair (y, z), shapes as the
+    inputs.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.layers import GatedStackBlock
+        >>> ones = keras.ops.ones((1, 5, 5, 4))
+        >>> vertical, horizontal = GatedStackBlock(4)(ones, ones)
+        >>> tuple(vertical.shape), tuple(horizontal.shape)
+        ((1, 5, 5, 4), (1, 5, 5, 4))
+
+    Reference:
+        van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, figure 2
+        and equation 5.
+    """
+
+    def __init__(self, filters, kernel_size=3, dropout=0.0, weight_norm=False, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.dropout = dropout
+        self.weight_norm = weight_norm
+        self.seed = seed
+        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        row = (1, self.kernel_size[1])
+        self._vertical = MaskedConv2D(2 * filters, self.kernel_size, mask_type="rows", **options)
+        self._horizontal = MaskedConv2D(2 * filters, row, mask_type="B", **options)
+        self._link = Conv2D(2 * filters, 1, use_bias=False, **options)
+        self._output = Conv2D(filters, 1, init_scale=0.1, **options)
+        self._vertical_condition = Conv2D(2 * filters, 1, use_bias=False, **options)
+        self._horizontal_condition = Conv2D(2 * filters, 1, use_bias=False, **options)
+        self._drop = (
+            keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
+        )
+
+    def build(self, vertical_shape, horizontal_shape, conditioning_shape=None):
+        self._vertical.build(vertical_shape)
+        self._horizontal.build(horizontal_shape)
+        self._link.build((*vertical_shape[:-1], 2 * self.filters))
+        self._output.build(horizontal_shape)
+        if conditioning_shape is not None:
+            self._vertical_condition.build(conditioning_shape)
+            self._horizontal_condition.build(conditioning_shape)
+
+    def call(self, vertical, horizontal, conditioning=None, training=False):
+        skip = horizontal
+        if self._drop is not None:
+            vertical = self._drop(vertical, training=training)
+            horizontal = self._drop(horizontal, training=training)
+        vertical = self._vertical(vertical)
+        if conditioning is not None:
+            vertical = vertical + self._vertical_condition(conditioning)
+        horizontal = self._horizontal(horizontal) + self._link(vertical)
+        if conditioning is not None:
+            horizontal = horizontal + self._horizontal_condition(conditioning)
+        return _gate(vertical), skip + self._output(_gate(horizontal))
+
+    def compute_output_shape(self, vertical_shape, horizontal_shape, conditioning_shape=None):
+        return vertical_shape, horizontal_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "dropout": self.dropout,
+            "weight_norm": self.weight_norm,
+            "seed": self.seed,
+        }
+
+
+def _gate(maps):
+    a, b = ops.split(maps, 2, axis=-1)
+    return ops.tanh(a) * ops.sigmoid(b)

@@ -1,0 +1,160 @@
+import keras
+import numpy as np
+from keras import ops
+
+_EPSILON = 1e-12
+
+
+class KernelLayer(keras.layers.Layer):
+    """A linear layer `y = op(x, W) + b` whose kernel may be masked and weight-normalised.
+
+    The one place that knows how a kernel is made. With a constant mask M and weight normalisation
+
+        W = g * (M * V) / ||M * V||        (norm over all axes but the last, one g for each output)
+
+    and `W = M * V` without. The mask is multiplied in at every call, so what it forbids is exactly
+    zero from the first step on. Subclasses say the kernel's shape, its mask and the operation.
+
+    With weight normalisation, `initialize_from_data` sets g and b so that on one batch every
+    output has mean 0 and standard deviation `init_scale`.
+
+    Args:
+        use_bias: whether to add b.
+        weight_norm: whether to normalise the kernel.
+        init_scale: standard deviation of the outputs after data-dependent initialisation.
+        kernel_initializer: initialiser of V.
+
+    Reference:
+        Salimans & Kingma, "Weight Normalization", 2016, equations 2 and 6; Chen et al.,
+        "Variational Lossy Autoencoder", ICLR 2017, appendix A (used in every layer there).
+    """
+
+    def __init__(
+        self,
+        use_bias=True,
+        weight_norm=False,
+        init_scale=1.0,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.use_bias = use_bias
+        self.weight_norm = weight_norm
+        self.init_scale = init_scale
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.initializing_from_data = False
+
+    def kernel_shape(self, input_shape):
+        raise NotImplementedError
+
+    def kernel_mask(self, shape):
+        """A NumPy array that broadcasts against the kernel, or None."""
+        return None
+
+    def apply_kernel(self, inputs, kernel):
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        shape = self.kernel_shape(input_shape)
+        self._mask = self.kernel_mask(shape)
+        # Masked and normalised in full precision; only the result is cast to the compute dtype.
+        self._kernel = self.add_weight(
+            shape=shape, initializer=self.kernel_initializer, autocast=False, name="kernel"
+        )
+        if self.weight_norm:
+            # Starting from the norm itself, the layer begins as the plain one would.
+            self.gain = self.add_weight(
+                shape=shape[-1:],
+                initializer=lambda *args, **kwargs: ops.sqrt(self._squared_norm()),
+                autocast=False,
+                name="gain",
+            )
+        if self.use_bias:
+            self.bias = self.add_weight(shape=shape[-1:], initializer="zeros", name="bias")
+
+    def _masked_kernel(self):
+        kernel = ops.convert_to_tensor(self._kernel)
+        return kernel if self._mask is None else kernel * ops.cast(self._mask, kernel.dtype)
+
+    def _squared_norm(self):
+        kernel = self._masked_kernel()
+        return ops.sum(ops.square(kernel), axis=list(range(kernel.ndim - 1))) + _EPSILON
+
+    @property
+    def kernel(self):
+        """The kernel in use: masked, and normalised where asked for."""
+        kernel = self._masked_kernel()
+        if self.weight_norm:
+            kernel = kernel * (ops.convert_to_tensor(self.gain) * ops.rsqrt(self._squared_norm()))
+        return kernel
+
+    def call(self, inputs):
+        if self.initializing_from_data and self.weight_norm:
+            self._initialize_from(inputs)
+        outputs = self._linear(inputs)
+        return outputs + ops.convert_to_tensor(self.bias) if self.use_bias else outputs
+
+    def _linear(self, inputs):
+        return self.apply_kernel(inputs, ops.cast(self.kernel, self.compute_dtype))
+
+    def _initialize_from(self, inputs):
+        self.gain.assign(ops.ones(self.gain.shape))
+        outputs = ops.cast(self._linear(inputs), "float32")
+        axes = list(range(outputs.ndim - 1))
+        mean, deviation = ops.mean(outputs, axis=axes), ops.std(outputs, axis=axes)
+        # An output that the mask cuts off from its inputs has nothing to be scaled by.
+        alive = deviation > 1e-6
+        gain = ops.where(alive, self.init_scale / ops.where(alive, deviation, 1.0), 1.0)
+        self.gain.assign(gain)
+        if self.use_bias:
+            self.bias.assign(ops.where(alive, -mean * gain, 0.0))
+        # A layer that is used several times (tied weights) is set by its first use alone.
+        self.initializing_from_data = False
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "use_bias": self.use_bias,
+            "weight_norm": self.weight_norm,
+            "init_scale": self.init_scale,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+def initialize_from_data(model, *inputs):
+    """Data-dependent initialisation of every weight-normalised layer of `model`, on one batch.
+
+    Runs `model(*inputs)` once, eagerly; each layer normalises its outputs before it hands them on.
+    A layer without a bias gets the standard deviation only.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.layers import Dense, initialize_from_data
+        >>> layer = Dense(2, weight_norm=True)
+        >>> layer.build((None, 3))
+        >>> batch = keras.random.normal((8, 3), seed=0)
+        >>> initialize_from_data(layer, batch)
+        >>> bool(keras.ops.all(keras.ops.abs(keras.ops.std(layer(batch), axis=0) - 1) < 1e-3))
+        True
+
+    Reference:
+        Salimans & Kingma, "Weight Normalization", 2016, section 3.
+    """
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, KernelLayer)]
+    try:
+        for layer in layers:
+            layer.initializing_from_data = True
+        model(*inputs)
+    finally:
+        for layer in layers:
+            layer.initializing_from_data = False
+
+
+def pair(value, name):
+    """`value` as two positive integers, for kernels and the like."""
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+    if len(values) != 2 or any(not isinstance(v, (int, np.integer)) or v < 1 for v in values):
+        raise ValueError(
+            f"`{name}` must be a positive integer or two of them. Received: {name}={value!r}"
+        )
+    return int(values[0]), int(values[1])

@@ -1,0 +1,172 @@
+import keras
+import numpy as np
+from keras import ops
+
+from vlae_tf.layers.masked_dense import MaskedDense
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class MADE(keras.layers.Layer):
+    """Masked autoencoder: output i is a function of the inputs that come before input i.
+
+        shift_i, log_scale_i = f_i(x_<i)        (mean-only: no log_scale, the flow keeps volume)
+
+    Every unit has a degree; a connection is kept where the degree does not fall (hidden) or
+    strictly rises (output), so that d shift_i / d x_j = 0 unless input j comes before input i.
+    Given to `tfb.MaskedAutoregressiveFlow` as its `shift_and_log_scale_fn`, it makes an
+    autoregressive flow.
+
+    Args:
+        event_size: number of inputs, d.
+        hidden_units: sizes of the hidden layers; any depth. With fewer than d - 1 units in a layer
+            some outputs do not see the last inputs before them.
+        mean_only: whether only the shift is made. The paper found mean-only flows more stable.
+        order: "forward", "reverse", or a permutation of 0..d-1: the rank of each input.
+        activation: of the hidden layers.
+        context_size: number of features of an optional context that every output may see.
+        weight_norm: whether the kernels are weight-normalised.
+
+    Call arguments: `x` of shape `(batch, d)`, and `context` of shape `(batch, context_size)` if
+    there is one. Output shape: a pair `(shift, log_scale)`, each `(batch, d)`; `log_scale` is None
+    for a mean-only flow. The outputs start near 0, so that the flow starts near the identity.
+
+    Raises:
+        ValueError: for an order that is not a permutation, no hidden layer, or a context that is
+            missing or not expected.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.layers import MADE
+        >>> shift, log_scale = MADE(4, [16, 16], mean_only=True)(keras.ops.ones((2, 4)))
+        >>> tuple(shift.shape), log_scale
+        ((2, 4), None)
+
+    Reference:
+        Germain et al., "MADE", 2015, equations 12 and 13; Chen et al., "Variational Lossy
+        Autoencoder", ICLR 2017, section 3.2 and appendix A.
+    """
+
+    def __init__(
+        self,
+        event_size,
+        hidden_units,
+        mean_only=True,
+        order="forward",
+        activation="relu",
+        context_size=0,
+        weight_norm=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if event_size < 1 or not hidden_units or min(hidden_units) < 1:
+            raise ValueError(
+                "`event_size` must be positive and `hidden_units` a list of positive sizes. "
+                f"Received: event_size={event_size!r}, hidden_units={hidden_units!r}"
+            )
+        self.event_size = event_size
+        self.hidden_units = list(hidden_units)
+        self.mean_only = mean_only
+        self.order = order if isinstance(order, str) else [int(rank) for rank in order]
+        self.activation = keras.activations.get(activation)
+        self.context_size = context_size
+        self.weight_norm = weight_norm
+
+        ranks = _ranks(order, event_size)
+        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        degrees, self._hidden, self._context = ranks, [], []
+        for units in self.hidden_units:
+            hidden = _hidden_degrees(units, event_size)
+            mask = degrees[:, None] <= hidden[None, :]
+            self._hidden.append(MaskedDense(units, mask=mask, **options))
+            if context_size:
+                self._context.append(
+                    keras.layers.Dense(units, use_bias=False, dtype=self.dtype_policy)
+                )
+            degrees = hidden
+        mask = degrees[:, None] < ranks[None, :]
+        outputs = 1 if mean_only else 2
+        self._output = MaskedDense(
+            outputs * event_size,
+            mask=np.tile(mask, (1, outputs)),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01 / np.sqrt(units)),
+            init_scale=0.1,
+            **options,
+        )
+        # The first output sees no other input: the context must reach it directly.
+        self._output_context = (
+            keras.layers.Dense(
+                outputs * event_size,
+                use_bias=False,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+                dtype=self.dtype_policy,
+            )
+            if context_size
+            else None
+        )
+
+    def build(self, x_shape, context_shape=None):
+        shape = (None, self.event_size)
+        for index, layer in enumerate(self._hidden):
+            layer.build(shape)
+            shape = (None, layer.units)
+            if self.context_size:
+                self._context[index].build((None, self.context_size))
+        self._output.build(shape)
+        if self.context_size:
+            self._output_context.build((None, self.context_size))
+
+    def call(self, x, context=None):
+        if (context is None) != (not self.context_size):
+            raise ValueError(
+                "`context` must be given if and only if `context_size` is positive, which is "
+                f"{self.context_size} here. Received: context={context!r}"
+            )
+        h = x
+        for index, layer in enumerate(self._hidden):
+            h = layer(h)
+            if context is not None:
+                h = h + self._context[index](context)
+            h = self.activation(h)
+        outputs = self._output(h)
+        if context is not None:
+            outputs = outputs + self._output_context(context)
+        if self.mean_only:
+            return outputs, None
+        shift, log_scale = ops.split(outputs, 2, axis=-1)
+        return shift, log_scale
+
+    def compute_output_spec(self, x, context=None):
+        output = keras.KerasTensor((*x.shape[:-1], self.event_size), dtype=self.compute_dtype)
+        return output, None if self.mean_only else output
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "event_size": self.event_size,
+            "hidden_units": self.hidden_units,
+            "mean_only": self.mean_only,
+            "order": self.order,
+            "activation": keras.activations.serialize(self.activation),
+            "context_size": self.context_size,
+            "weight_norm": self.weight_norm,
+        }
+
+
+def _hidden_degrees(units, event_size):
+    """Degrees 0..d-2 in equal shares: a unit of degree d-1 could reach no output."""
+    last = max(event_size - 2, 0)
+    if units > last:
+        return np.arange(units) % (last + 1)
+    return np.linspace(0, last, units).round().astype(int)
+
+
+def _ranks(order, event_size):
+    """The rank of each input, 0 for the one that comes first."""
+    if isinstance(order, str) and order in ("forward", "reverse"):
+        return np.arange(event_size)[:: 1 if order == "forward" else -1]
+    if isinstance(order, str) or sorted(order) != list(range(event_size)):
+        raise ValueError(
+            "`order` must be 'forward', 'reverse', or a permutation of "
+            f"0..{event_size - 1}. Received: order={order!r}"
+        )
+    return np.asarray(order)

@@ -1,0 +1,108 @@
+import keras
+from keras import ops
+
+from vlae_tf.layers.conv2d import Conv2D
+from vlae_tf.layers.kernel_layer import pair
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class ResidualBlock(keras.layers.Layer):
+    """Pre-activation residual block of two convolutions.
+
+        y = skip(x) + conv(elu(conv(elu(x))))
+
+    The first convolution changes the size of the map; where size or channels change the skip is a
+    convolution too, as small as it can be, and the identity where they do not.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: of the two convolutions, an integer or two.
+        strides: the map shrinks by this factor.
+        upsample: the map grows by this factor.
+        dropout: rate between the two convolutions.
+        weight_norm: whether the convolutions are weight-normalised.
+        seed: of the dropout.
+
+    Input shape: `(batch, height, width, channels)`; output shape: as `Conv2D`.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.layers import ResidualBlock
+        >>> tuple(ResidualBlock(8, upsample=2)(keras.ops.ones((1, 7, 7, 4))).shape)
+        (1, 14, 14, 8)
+
+    Reference:
+        He et al., "Identity Mappings in Deep Residual Networks", 2016, equation 3; Chen et al.,
+        "Variational Lossy Autoencoder", ICLR 2017, appendix A.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size=3,
+        strides=1,
+        upsample=1,
+        dropout=0.0,
+        weight_norm=False,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.strides = strides
+        self.upsample = upsample
+        self.dropout = dropout
+        self.weight_norm = weight_norm
+        self.seed = seed
+        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        self._first = Conv2D(filters, kernel_size, strides=strides, upsample=upsample, **options)
+        # A small second convolution makes a deep stack start near the identity.
+        self._second = Conv2D(
+            filters,
+            kernel_size,
+            kernel_initializer=keras.initializers.VarianceScaling(0.1),
+            init_scale=0.1,
+            **options,
+        )
+        self._drop = (
+            keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
+        )
+        self._skip = None
+
+    def build(self, input_shape):
+        self._first.build(input_shape)
+        shape = self._first.compute_output_shape(input_shape)
+        self._second.build(shape)
+        if self.strides != 1 or self.upsample != 1 or input_shape[-1] != self.filters:
+            self._skip = Conv2D(
+                self.filters,
+                self.upsample,
+                strides=self.strides,
+                upsample=self.upsample,
+                weight_norm=self.weight_norm,
+                dtype=self.dtype_policy,
+            )
+            self._skip.build(input_shape)
+
+    def call(self, inputs, training=False):
+        h = ops.elu(self._first(ops.elu(inputs)))
+        if self._drop is not None:
+            h = self._drop(h, training=training)
+        skip = inputs if self._skip is None else self._skip(inputs)
+        return skip + self._second(h)
+
+    def compute_output_shape(self, input_shape):
+        return self._first.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "upsample": self.upsample,
+            "dropout": self.dropout,
+            "weight_norm": self.weight_norm,
+            "seed": self.seed,
+        }
