@@ -1,0 +1,40 @@
+from keras import ops
+
+from vlae_tf.backend import float32, tfd, tfp
+
+
+class FactorisedBernoulli(tfd.Independent):
+    """Binary images whose pixels are independent given the code.
+
+        log p(x | z) = sum_i log Bernoulli(x_i; sigmoid(logits_i))        (nats)
+
+    Args:
+        logits: `(batch, height, width, channels)`.
+
+    Shapes: batch `(batch,)`, event `(height, width, channels)`; `log_prob` takes images of {0, 1},
+    float or integer, and is float32.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.distributions import FactorisedBernoulli
+        >>> tuple(FactorisedBernoulli(keras.ops.zeros((2, 4, 4, 1))).mode().shape)
+        (2, 4, 4, 1)
+
+    Reference:
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.1.
+    """
+
+    def __init__(self, logits, name="FactorisedBernoulli"):
+        parameters = dict(locals())
+        # The sum over 784 pixels does not fit in bfloat16.
+        pixels = tfd.Bernoulli(logits=ops.cast(logits, "float32"), dtype=float32)
+        super().__init__(pixels, reinterpreted_batch_ndims=3, name=name)
+        self._parameters = parameters
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {"logits": tfp.util.ParameterProperties(event_ndims=3)}
+
+    def transform_uniform(self, uniform):
+        """The image at uniform noise: 1 where the noise is below the pixel's probability."""
+        return ops.cast(self.distribution.probs_parameter() > uniform, "float32")
