@@ -1,0 +1,21 @@
+"""The VLAE, and the encoders, decoders and families of distributions it is built from."""
+
+from vlae_tf.models.bernoulli_likelihood import BernoulliLikelihood
+from vlae_tf.models.flow_prior import FlowPrior
+from vlae_tf.models.gaussian_posterior import GaussianPosterior
+from vlae_tf.models.iaf_posterior import IAFPosterior
+from vlae_tf.models.pixelcnn_likelihood import PixelCNNLikelihood
+from vlae_tf.models.resnet_decoder import ResNetDecoder
+from vlae_tf.models.resnet_encoder import ResNetEncoder
+from vlae_tf.models.vlae import VLAE
+
+__all__ = [
+    "VLAE",
+    "BernoulliLikelihood",
+    "FlowPrior",
+    "GaussianPosterior",
+    "IAFPosterior",
+    "PixelCNNLikelihood",
+    "ResNetDecoder",
+    "ResNetEncoder",
+]

@@ -1,0 +1,360 @@
+import keras
+import numpy as np
+from keras import ops
+
+from vlae_tf import layers
+from vlae_tf.backend import compiled, row_normal, row_seeds, row_uniform, unshare
+from vlae_tf.models.checks import check_data, check_image_shape, check_images
+from vlae_tf.models.flow_prior import FlowPrior
+from vlae_tf.models.gaussian_posterior import GaussianPosterior
+from vlae_tf.models.pixelcnn_likelihood import PixelCNNLikelihood
+from vlae_tf.models.resnet_decoder import ResNetDecoder
+from vlae_tf.models.resnet_encoder import ResNetEncoder
+from vlae_tf.objectives import ELBO
+
+_PARTS = (
+    "encoder",
+    "decoder",
+    "posterior_family",
+    "prior_family",
+    "likelihood_family",
+    "objective",
+)
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class VLAE(keras.Model):
+    """Variational Lossy Autoencoder: a VAE whose decoder sees a small window of the image.
+
+        log p(x) >= E_q[ log p(x | z) + log p(z) - log q(z | x) ]
+        p(x | z) = prod_i p(x_i | z, x_window(i)),        z = f(eps), eps ~ N(0, I)
+
+    What the window shows is left to the decoder, so the code keeps what it does not: the global
+    structure. Each part can be replaced: posterior, prior, likelihood and objective.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        latent_dim: size of the code. 0 makes the paper's control, the same decoder without a code.
+        encoder: layer from scaled images `(batch, height, width, channels)` to features
+            `(batch, n)`.
+        decoder: layer from codes `(batch, latent_dim)` to maps `(batch, height, width, m)`.
+        posterior_family: layer from features to q(z | x): `GaussianPosterior` or `IAFPosterior`.
+        prior_family: layer that holds p(z): `FlowPrior`, with `steps=0` for N(0, I).
+        likelihood_family: layer from maps to p(x | z): `PixelCNNLikelihood` or
+            `BernoulliLikelihood`.
+        objective: what training minimises: `ELBO` or `SoftFreeBitsELBO`.
+        seed: of the default objective's sample of the code. Initial weights follow
+            `keras.utils.set_random_seed`.
+
+    Input: images of {0, 1}, float or uint8, channels last. Scaling happens inside.
+    Output of a call: a dict of `code` and `scale`, the deterministic encoding: the posterior's code
+    at zero noise, and the standard deviation of its Gaussian, float32 `(batch, latent_dim)`.
+    Metrics: `loss`, `elbo`, `reconstruction` and `kl` in nats an image, `bits_per_dim`,
+    `code_bits`. Data with other pixels than 0 and 1 that nobody could look at before, such as those
+    of a generator, make the loss NaN.
+
+    Raises:
+        ValueError: for a shape or a size that cannot be, and parts that do not fit together.
+
+    Example:
+        >>> import keras, numpy as np, vlae_tf
+        >>> from vlae_tf.models import ResNetDecoder, ResNetEncoder
+        >>> model = vlae_tf.VLAE(
+        ...     image_shape=(8, 8, 1),
+        ...     latent_dim=4,
+        ...     encoder=ResNetEncoder(filters=[4, 8], blocks=1, units=16),
+        ...     decoder=ResNetDecoder((8, 8, 1), maps=4, filters=[4, 8], blocks=1, units=16),
+        ... )
+        >>> model.compile(optimizer=keras.optimizers.Adamax(2e-3, use_ema=True))
+        >>> history = model.fit(np.zeros((16, 8, 8, 1), "uint8"), verbose=0)
+        >>> sorted(history.history)
+        ['bits_per_dim', 'code_bits', 'elbo', 'kl', 'loss', 'reconstruction']
+
+    Reference:
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equations 11 to 14.
+    """
+
+    def __init__(
+        self,
+        image_shape=(28, 28, 1),
+        latent_dim=32,
+        encoder=None,
+        decoder=None,
+        posterior_family=None,
+        prior_family=None,
+        likelihood_family=None,
+        objective=None,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape = check_image_shape(image_shape)
+        if not isinstance(latent_dim, (int, np.integer)) or latent_dim < 0:
+            raise ValueError(
+                f"`latent_dim` must be an integer, at least 0. Received: latent_dim={latent_dim!r}"
+            )
+        self.latent_dim = int(latent_dim)
+        self.seed = seed
+        policy = {"dtype": self.dtype_policy}
+
+        # === Parts ===
+        if encoder is None:
+            # Without a code there is nothing to encode.
+            kind = ResNetEncoder if self.latent_dim else keras.layers.GlobalAveragePooling2D
+            encoder = kind(**policy)
+        self.encoder = encoder
+        self.decoder = decoder or ResNetDecoder(self.image_shape, **policy)
+        self.posterior_family = posterior_family or GaussianPosterior(self.latent_dim)
+        self.prior_family = prior_family or FlowPrior(
+            self.latent_dim, steps=4 if self.latent_dim else 0
+        )
+        self.likelihood_family = likelihood_family or PixelCNNLikelihood(self.image_shape, **policy)
+        self.objective = objective or ELBO(seed=seed)
+        self._check_parts()
+
+        # === Metrics, nats or bits an image ===
+        self._trackers = {
+            name: keras.metrics.Mean(name=name)
+            for name in ("elbo", "reconstruction", "kl", "bits_per_dim", "code_bits")
+        }
+        self._compiled_functions = {}
+        self.build()
+
+    def build(self, input_shape=None):
+        images = keras.KerasTensor((None, *self.image_shape), dtype="float32")
+        self.posterior_family(self.encoder(images))
+        maps = self.decoder(keras.KerasTensor((None, max(self.latent_dim, 1)), dtype="float32"))
+        if tuple(maps.shape[1:3]) != self.image_shape[:2]:
+            raise ValueError(
+                "`decoder` must make maps of the image's size, "
+                f"(batch, {self.image_shape[0]}, {self.image_shape[1]}, maps). "
+                f"Received: a decoder with output shape {maps.shape}"
+            )
+        if not self.likelihood_family.built:
+            self.likelihood_family.build((None, *maps.shape[1:]))
+            self.likelihood_family.built = True
+        self.built = True
+
+    def _check_parts(self):
+        for name in _PARTS:
+            part = getattr(self, name)
+            for argument in ("latent_dim", "image_shape"):
+                value = getattr(part, argument, getattr(self, argument))
+                if value != getattr(self, argument):
+                    raise ValueError(
+                        f"`{name}` must have the model's {argument}, {getattr(self, argument)}. "
+                        f"Received: {name}.{argument}={value}"
+                    )
+
+    # === The four parts ===
+
+    def posterior(self, images, training=False):
+        """q(z | x), a TFP distribution over codes: batch `(batch,)`, event `(latent_dim,)`."""
+        return self.posterior_family.distribution(self._encoded(images, training))
+
+    def prior(self):
+        """p(z), a TFP distribution over codes: batch `()`, event `(latent_dim,)`."""
+        return self.prior_family.distribution()
+
+    def likelihood(self, code, training=False):
+        """p(x | z), a TFP distribution over images: batch `(batch,)`, event `image_shape`."""
+        return self.likelihood_family.distribution(
+            self._decoded(code, training=training), training=training
+        )
+
+    def _encoded(self, images, training=False):
+        """The posterior's parameters."""
+        scaled = 2.0 * ops.cast(images, "float32") - 1.0
+        features = self.encoder(scaled, training=training)
+        return self.posterior_family(ops.cast(features, "float32"))
+
+    def _decoded(self, code, training=False):
+        """The decoder's maps."""
+        if not self.latent_dim:
+            # oneDNN ends the process at a matrix product over nothing: one zero says as much.
+            code = ops.zeros((ops.shape(code)[0], 1))
+        return self.decoder(code, training=training)
+
+    # === Keras ===
+
+    def call(self, images, training=False):
+        parameters = self._encoded(images, training)
+        posterior = self.posterior_family.distribution(parameters)
+        code = posterior.transform_noise(ops.zeros_like(parameters["loc"]))
+        return {"code": code, "scale": parameters["scale"]}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if sample_weight is not None:
+            raise ValueError(
+                "`sample_weight` and `class_weight` must be None: every image counts the same. "
+                f"Received: sample_weight={sample_weight!r}"
+            )
+        terms = self.objective(x, model=self, training=training)
+        nats = {name: terms[name] for name in ("elbo", "reconstruction", "kl")}
+        bits = {
+            "bits_per_dim": -terms["elbo"] / (np.prod(self.image_shape) * np.log(2)),
+            "code_bits": terms["kl"] / np.log(2),
+        }
+        for name, value in (nats | bits).items():
+            self._trackers[name].update_state(value)
+        # No gradient comes from a NaN put here: the weights stay as they were.
+        binary = ops.all(ops.logical_or(ops.equal(x, 0), ops.equal(x, 1)))
+        return ops.where(binary, terms["loss"], float("nan"))
+
+    def fit(self, x=None, *args, **kwargs):
+        check_data(x, self.image_shape)
+        validation = kwargs.get("validation_data")
+        check_data(validation[0] if isinstance(validation, tuple) else validation, self.image_shape)
+        if self.compiled:
+            unshare(self.optimizer.variables)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        check_data(x, self.image_shape)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        check_data(x, self.image_shape)
+        return super().predict(x, *args, **kwargs)
+
+    def save_own_variables(self, store):
+        # Keras does not save seed generators; without them a resumed run would draw other noise.
+        for index, state in enumerate(self._seed_states()):
+            store[f"seed_state_{index}"] = state
+
+    def load_own_variables(self, store):
+        states = self._seed_states()
+        if len(store.keys()) != len(states):
+            raise ValueError(
+                f"The file must hold the states of the model's {len(states)} random generators: "
+                "the model that was saved must have dropout in the same layers. "
+                f"Received: {len(store.keys())} states"
+            )
+        for index, state in enumerate(states):
+            state.assign(np.asarray(store[f"seed_state_{index}"]))
+
+    def _seed_states(self):
+        saved = {id(weight) for weight in self.weights}
+        return [v for v in self.non_trainable_variables if id(v) not in saved]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "latent_dim": self.latent_dim,
+            **{part: keras.saving.serialize_keras_object(getattr(self, part)) for part in _PARTS},
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = {
+            name: keras.saving.deserialize_keras_object(value, custom_objects)
+            for name, value in config.items()
+            if isinstance(value, dict)
+        }
+        return cls(**{**config, **parts})
+
+    def initialize_from_data(self, images):
+        """Data-dependent initialisation of the weight-normalised layers, on a batch of images.
+
+        See `vlae_tf.layers.initialize_from_data`. Call it before training.
+        """
+        images = self.check_images(images)
+        layers.initialize_from_data(self.encoder, 2 * images - 1)
+        code = self(images)["code"]
+        layers.initialize_from_data(self.prior_family, code)
+        layers.initialize_from_data(self.decoder, code)
+        layers.initialize_from_data(self.likelihood_family, self._decoded(code), images)
+
+    # === Codes and images ===
+
+    def encode(self, images):
+        """The codes of images, float32 `(batch, latent_dim)`: the posterior at zero noise.
+
+        Of a Gaussian posterior that is the mean.
+        """
+        return self._run("encode", lambda x: self(x)["code"], self.check_images(images))
+
+    def decode(self, code, seed=0):
+        """Images drawn from p(x | z), float32 of {0, 1}, `(batch, *image_shape)`.
+
+        Args:
+            code: `(batch, latent_dim)`.
+            seed: an integer, or one for each row. A row depends on its own code and seed alone.
+        """
+        code = np.asarray(code, "float32")
+        if code.ndim != 2 or code.shape[1] != self.latent_dim or not len(code):
+            raise ValueError(
+                f"`code` must have shape (batch, {self.latent_dim}), with at least one row. "
+                f"Received: code with shape {code.shape}"
+            )
+        return self._run("decode", self.decode_rows, code, row_seeds(seed, len(code)))
+
+    def reconstruct(self, images, seed=0):
+        """Images drawn from p(x | z) at the codes of `images`.
+
+        What the code keeps stays, the rest is drawn anew.
+        """
+        return self.decode(self.encode(images), seed=seed)
+
+    def sample(self, n, seed=0, temperature=1.0):
+        """`n` new images: z from the prior, x from p(x | z).
+
+        Args:
+            n: number of images.
+            seed: an integer, or one for each image. The first images of a larger n are those of a
+                smaller one.
+            temperature: scale of the prior's noise; less than 1 gives more typical codes.
+        """
+        if not isinstance(n, (int, np.integer)) or n < 1:
+            raise ValueError(f"`n` must be a positive integer. Received: n={n!r}")
+        if not temperature >= 0:
+            raise ValueError(
+                f"`temperature` must be at least 0. Received: temperature={temperature!r}"
+            )
+        temperatures = np.full(n, temperature, "float32")
+        return self._run(
+            "sample", lambda s, t: self.sample_rows(s, t)[0], row_seeds(seed, n), temperatures
+        )
+
+    def decode_rows(self, code, seeds):
+        """`decode` on tensors, for use inside graphs: one seed a row."""
+        return self.likelihood(code).transform_uniform(row_uniform(seeds, self.image_shape, salt=1))
+
+    def sample_rows(self, seeds, temperatures):
+        """`sample` on tensors, for use inside graphs: images and codes, one seed and temperature
+        a row."""
+        noise = row_normal(seeds, (self.latent_dim,)) * ops.expand_dims(temperatures, -1)
+        code = self.prior().transform_noise(noise)
+        return self.decode_rows(code, seeds), code
+
+    def log_likelihood(self, images, importance_samples=256, seed=0):
+        """Importance-weighted estimate of log p(x), nats `(batch,)`; see `vlae_tf.evaluation`."""
+        from vlae_tf.evaluation import importance_weighted_log_prob
+
+        return importance_weighted_log_prob(
+            self, self.check_images(images), importance_samples, seed=seed
+        )
+
+    def export(self, filepath, version=None, **kwargs):
+        """Writes a SavedModel with the five signatures below `filepath`; see `vlae_tf.serving`."""
+        from vlae_tf.serving import export
+
+        return export(self, filepath, version=version, **kwargs)
+
+    def check_images(self, images):
+        """`images` as a float32 array, or a `ValueError` that says what is wrong with them."""
+        check_images(images, self.image_shape)
+        return np.asarray(images, "float32")
+
+    def _run(self, name, function, *rows, batch_size=128):
+        """`function` compiled once, over batches of rows; NumPy in, NumPy out."""
+        if name not in self._compiled_functions:
+            self._compiled_functions[name] = compiled(self, function)
+        run = self._compiled_functions[name]
+        batches = [
+            ops.convert_to_numpy(run(*(row[start : start + batch_size] for row in rows)))
+            for start in range(0, len(rows[0]), batch_size)
+        ]
+        return np.concatenate(batches)
