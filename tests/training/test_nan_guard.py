@@ -1,0 +1,70 @@
+"""The guard names what went wrong first, and when."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from vlae_tf.training import NaNGuard
+
+pytestmark = pytest.mark.jax
+
+
+class TwoTerms(keras.Model):
+    """reconstruction and kl are the means of the two columns of the input, each times a weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = self.add_weight(shape=(2,), initializer="ones", name="scale")
+        self.other = self.add_weight(shape=(), initializer="zeros", name="other")
+        self.trackers = [keras.metrics.Mean(name=name) for name in ("reconstruction", "kl")]
+        self.built = True
+
+    def call(self, x):
+        return x
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        terms = ops.mean(x[:, :2], axis=0) * self.scale
+        for index, tracker in enumerate(self.trackers):
+            tracker.update_state(terms[index])
+        # Zero, as the weight is, but its gradient overflows when the third column is large.
+        steep = self.other * ops.max(x[:, 2]) * ops.max(x[:, 2])
+        return ops.sum(terms) + steep
+
+
+def fit(bad=None, value=np.nan, **kwargs):
+    """Epochs of 5 steps, of which the third is bad in one column."""
+    x = np.zeros((5, 3), "float32")
+    if bad is not None:
+        x[2, bad] = value
+    model = TwoTerms()
+    model.compile("sgd")
+    model.fit(x, batch_size=1, epochs=3, verbose=0, shuffle=False, callbacks=[NaNGuard(**kwargs)])
+    return model
+
+
+def test_good_training_is_left_alone():
+    assert np.isfinite(fit().get_weights()[0]).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(("column", "term"), [(0, "reconstruction"), (1, "kl")])
+def test_bad_term_is_named_with_its_step(column, term, value):
+    with pytest.raises(FloatingPointError, match=f"at step 3 .epoch 1.: {term} is {value} [^,]*,"):
+        fit(column, value)
+
+
+def test_bad_gradient_is_told_from_a_bad_loss_and_its_weights_are_named():
+    with pytest.raises(FloatingPointError, match="step 3 .*loss is finite but its grad.* in "):
+        fit(2, 1e30)
+
+
+def test_weights_are_looked_at_as_often_as_asked():
+    # By then the loss tells as well, and the message leaves open which it was.
+    with pytest.raises(FloatingPointError, match="at step 4 .*loss is nan.*gradient was so in"):
+        fit(2, 1e30, every=4)
+
+
+def test_wrong_every():
+    with pytest.raises(ValueError, match="`every` must be a positive integer. Received: every=0"):
+        NaNGuard(every=0)

@@ -1,0 +1,172 @@
+"""The driver that runs `model.fit` with a recipe."""
+
+import csv
+import io
+import pathlib
+
+import keras
+
+from vlae_tf.datasets import ImageBatches
+from vlae_tf.training.averaged_evaluation import AveragedEvaluation
+from vlae_tf.training.checkpoint import Checkpoint
+from vlae_tf.training.collapse_warning import CollapseWarning
+from vlae_tf.training.data import draws_afresh, training_images, validation_images
+from vlae_tf.training.files import load_weights, write_text
+from vlae_tf.training.initialization import initialize_from_images
+from vlae_tf.training.nan_guard import NaNGuard
+from vlae_tf.training.recipe import Recipe
+from vlae_tf.training.run import model_config
+from vlae_tf.training.run_record import RunRecord
+
+
+def train(
+    recipe,
+    out,
+    callbacks=(),
+    data_dir=None,
+    verbose="auto",
+    tensorboard=False,
+    command=None,
+):
+    """Train the model of a recipe, or go on where a killed run stopped, to the same result.
+
+    Args:
+        recipe: a `Recipe`.
+        out: folder of the run: recipe.json, config.json, model.weights.h5 (averaged weights),
+            history.csv (one row an epoch), run.json (command, versions, hardware, wall time), and
+            latest.weights.h5, from which it goes on.
+        callbacks: further Keras callbacks.
+        data_dir: where TFDS keeps its data.
+        verbose: as for `fit`.
+        tensorboard: also write TensorBoard logs to `out`/tensorboard.
+        command: the command to keep in run.json; `sys.argv` unless given.
+
+    Returns:
+        The trained `VLAE`, with averaged weights.
+
+    Raises:
+        ValueError: if `out` holds a run of another recipe or a damaged checkpoint, or the images
+            cannot be used.
+        FloatingPointError: if the loss or a gradient is no longer finite.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> from vlae_tf.training import Recipe, train
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> np.savez(folder / "images.npz", train=np.eye(8, dtype="uint8").reshape(1, 8, 8, 1))
+        >>> model = {
+        ...     "latent_dim": 0,
+        ...     "decoder": {"class": "ResNetDecoder", "filters": [2], "blocks": 0, "units": 2},
+        ...     "likelihood_family": {"class": "BernoulliLikelihood"},
+        ... }
+        >>> recipe = Recipe(str(folder / "images.npz"), model, epochs=1, validation_split=None)
+        >>> train(recipe, folder / "run", verbose=0).sample(2).shape
+        (2, 8, 8, 1)
+
+    Reference:
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, appendix A.
+    """
+    out = pathlib.Path(out)
+    _check_folder(out, recipe)
+    extra = [_tensorboard(out)] if tensorboard else []
+    images = training_images(recipe, data_dir)
+    held_out = validation_images(recipe, data_dir)
+    steps = -(-len(images) // recipe.batch_size)
+
+    model = recipe.build_model(images.shape[1:])
+    checkpoint = Checkpoint(out)
+    if not checkpoint.latest.exists():
+        _initialize(model, recipe, images)
+    model.compile(
+        optimizer=recipe.optimizer(steps),
+        # Without it, JAX would run each operation on its own.
+        jit_compile=recipe.jit_compile or keras.backend.backend() == "jax",
+    )
+    epoch = checkpoint.restore(model, steps)
+    validation = None if held_out is None else ImageBatches(held_out, 250, shuffle=False)
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "recipe.json", recipe.to_json())
+    write_text(out / "config.json", model_config(model))
+    _forget_epochs_from(out / "history.csv", epoch)
+    history = keras.callbacks.CSVLogger(out / "history.csv", append=True)
+    try:
+        model.fit(
+            _batches(recipe, images, initial_epoch=epoch),
+            shuffle=False,  # `ImageBatches` has an order of its own, which a resumed run repeats
+            initial_epoch=epoch,
+            epochs=recipe.epochs,
+            validation_data=validation,
+            verbose=verbose,
+            callbacks=[
+                # On JAX a look at the weights stops the machine from working ahead.
+                NaNGuard(every=100 if keras.backend.backend() == "jax" else 1),
+                AveragedEvaluation(),
+                *([CollapseWarning()] if model.latent_dim else []),
+                *extra,
+                history,
+                RunRecord(out, command, images=len(images)),
+                checkpoint,
+                *callbacks,
+            ],
+        )
+    finally:
+        if history.csv_file:
+            history.csv_file.close()  # Keras leaves it open when training ends with an error
+    return model
+
+
+# === The run's folder ===
+
+
+def _check_folder(out, recipe):
+    path = out / "recipe.json"
+    differences = recipe.differences(Recipe.load(path)) if path.exists() else []
+    if differences:
+        raise ValueError(
+            "`out` must be a new folder or one with a run of the same recipe; to train a finished "
+            "model further, start a new run with its weights as `initial_weights`. "
+            f"Received: out={str(out)!r}, whose recipe differs in {', '.join(differences)}"
+        )
+
+
+def _forget_epochs_from(path, epoch):
+    """A run killed between its log and its checkpoint repeats the epoch; one row must remain."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    done = [row for row in rows[1:] if len(row) == len(rows[0]) and int(row[0]) < epoch]
+    text = io.StringIO()
+    csv.writer(text).writerows([*rows[:1], *done])
+    write_text(path, text.getvalue())
+
+
+def _tensorboard(out):
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "`tensorboard` needs Keras' TensorFlow backend; history.csv has the same figures. "
+            f"Received: tensorboard=True, on {keras.backend.backend()}"
+        )
+    return keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False)
+
+
+# === The model's first weights, and its batches ===
+
+
+def _initialize(model, recipe, images):
+    if recipe.initial_weights is not None:
+        load_weights(model, pathlib.Path(recipe.initial_weights))
+    elif any(getattr(layer, "weight_norm", False) for layer in model._flatten_layers()):
+        initialize_from_images(model, *_batches(recipe, images)[0])
+
+
+def _batches(recipe, images, initial_epoch=0):
+    return ImageBatches(
+        images,
+        recipe.batch_size,
+        binarise=draws_afresh(recipe),
+        seed=recipe.seed,
+        initial_epoch=initial_epoch,
+    )

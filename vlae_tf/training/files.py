@@ -1,0 +1,54 @@
+"""Files that are there whole or not at all."""
+
+import contextlib
+import os
+import warnings
+
+import h5py
+
+
+@contextlib.contextmanager
+def whole(path):
+    """A name to write to, which becomes `path` once all is written: never half a file."""
+    temporary = path.with_name(f"writing-{path.name}")
+    try:
+        yield temporary
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with temporary.open("rb") as file:
+        # The data must be on the disk before the name points to them, should the machine stop.
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_text(path, text):
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def load_weights(model, path):
+    """Loads all of `path` into `model`, or raises a `ValueError` that says what is wrong."""
+    if not path.is_file():
+        raise ValueError(f"There must be a file of weights. Received: path={str(path)!r}")
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns when the optimiser's part does not fit, and goes on without it.
+            warnings.simplefilter("error")
+            model.load_weights(path)
+        # Nor does it tell when the file holds more than the model.
+        expected = len(model.trainable_variables) + len(model.non_trainable_variables)
+        if (found := _count_arrays(path)) != expected:
+            raise ValueError(f"the model has {expected} weights and the file {found}")
+    except (OSError, KeyError, ValueError, UserWarning) as error:
+        raise ValueError(
+            "The file must hold the weights of this very model, whole. "
+            f"Received: path={str(path)!r}, but {error}"
+        ) from error
+
+
+def _count_arrays(path):
+    names = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+    return sum(not name.startswith("optimizer/") for name in names)

@@ -1,0 +1,110 @@
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+import time
+
+import keras
+
+from vlae_tf.training.files import write_text
+
+_PACKAGES = ("vlae_tf", "keras", "tensorflow", "jax", "tensorflow-probability", "numpy")
+
+
+class RunRecord(keras.callbacks.Callback):
+    """Keeps `run.json`: with what, on what and for how long a run was trained.
+
+    It has one part for each time the run was started or resumed: the command, commit, versions,
+    hardware, the epochs done and their wall time in seconds, without what a kill undid.
+
+    Args:
+        folder: of the run.
+        command: what the user typed; `sys.argv` unless given.
+        **facts: further values to keep, such as the number of images.
+
+    Example:
+        >>> from vlae_tf.training import RunRecord
+        >>> RunRecord("run", command="vlae-tf train mnist_static --out run").path.name
+        'run.json'
+    """
+
+    def __init__(self, folder, command=None, **facts):
+        super().__init__()
+        self.path = pathlib.Path(folder) / "run.json"
+        self.command = command or shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])
+        self.facts = facts
+
+    def on_train_begin(self, logs=None):
+        self._start = time.perf_counter()
+        self._part = {
+            "command": self.command,
+            "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "first_epoch": None,
+            "epochs": 0,
+            "wall_time_s": 0.0,
+            "commit": _commit(),
+            "backend": keras.backend.backend(),
+            "versions": _versions(),
+            "hardware": _hardware(),
+        }
+        self._parts = json.loads(self.path.read_text())["parts"] if self.path.exists() else []
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._part["first_epoch"] is None:
+            self._part["first_epoch"] = epoch
+        self._part["epochs"] = epoch + 1 - self._part["first_epoch"]
+        self._part["wall_time_s"] = round(time.perf_counter() - self._start, 1)
+        parts = [*self._parts, self._part]
+        record = {
+            "parameters": self.model.count_params(),
+            **self.facts,
+            "epochs": epoch + 1,
+            "wall_time_s": round(sum(part["wall_time_s"] for part in parts), 1),
+            "parts": parts,
+        }
+        write_text(self.path, json.dumps(record, indent=2) + "\n")
+
+
+def _commit():
+    """The commit of a checkout, "-dirty" if files were changed; None for an installed package."""
+    root = pathlib.Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = "git describe --always --dirty --abbrev=40 --exclude=*".split()
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _versions():
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _hardware():
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "devices": keras.distribution.list_devices(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _cpu():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
