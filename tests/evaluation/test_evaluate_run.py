@@ -1,0 +1,182 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from vlae_tf.datasets import binarised
+from vlae_tf.evaluation import evaluate, evaluate_run, write_metrics
+from vlae_tf.training import Recipe, load_run
+from vlae_tf.training.run import model_config
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Makes the folder of a run on grey 4x4 images, without the training."""
+    grey = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 1)).astype("uint8")
+    np.savez(tmp_path / "images.npz", train=grey[:4], test=grey)
+
+    def make(name="run", latent_dim=2, seed=0):
+        parts = {
+            "encoder": {"class": "ResNetEncoder", "filters": [2], "blocks": 0, "units": 4},
+            "decoder": {"class": "ResNetDecoder", "filters": [2], "blocks": 0, "units": 4},
+            "likelihood_family": {"class": "BernoulliLikelihood"},
+            "prior_family": {"class": "FlowPrior", "steps": 0},
+        }
+        recipe = Recipe(
+            str(tmp_path / "images.npz"),
+            {"latent_dim": latent_dim, **parts},
+            epochs=1,
+            binarise="dynamic",
+            seed=seed,
+        )
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        model = recipe.build_model((4, 4, 1))
+        (folder / "recipe.json").write_text(recipe.to_json())
+        (folder / "config.json").write_text(model_config(model))
+        model.save_weights(folder / "model.weights.h5", overwrite=True)
+        return folder
+
+    make.images = grey
+    return make
+
+
+@pytest.mark.jax
+def test_file_holds_the_figures_and_how_they_came_about(make_run):
+    folder = make_run()
+    metrics = evaluate_run(folder, importance_samples=3, seed=5, command="vlae-tf evaluate run")
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    weights = (folder / "model.weights.h5").read_bytes()
+    assert metrics["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert (metrics["split"], metrics["binarisation"], metrics["seed"]) == ("test", "dynamic", 5)
+    [block] = metrics["likelihood"]
+    images = binarised(make_run.images, seed=5)
+    expected = evaluate(load_run(folder), images, importance_samples=3, seed=5)
+    assert block == {**expected, "command": "vlae-tf evaluate run"}
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.json",
+        "metrics.json",
+        "model.weights.h5",
+        "recipe.json",
+    ]
+
+
+def test_further_blocks_stand_beside_the_first(make_run):
+    folder = make_run()
+    sizes = [(5, 4), (None, 3), (5, 2), (5, 4)]
+    for number, (num_images, samples) in enumerate(sizes):
+        metrics = evaluate_run(
+            folder, num_images=num_images, importance_samples=samples, command=str(number)
+        )
+    held = [(b["num_images"], b["importance_samples"], b["command"]) for b in metrics["likelihood"]]
+    assert held == [(12, 3, "1"), (5, 4, "3"), (5, 2, "2")]
+
+
+def test_fewer_images_are_not_the_first_and_keep_their_noise(make_run, monkeypatch):
+    calls = []
+
+    def spy(model, images, importance_samples, seeds, *args):
+        calls.append((images, seeds))
+        return evaluate(model, images, importance_samples, seeds, *args)
+
+    monkeypatch.setattr("vlae_tf.evaluation.run.evaluate", spy)
+    folder = make_run()
+    for num_images in (None, 5, 7):
+        evaluate_run(folder, num_images=num_images, importance_samples=1)
+    (everything, seeds), (five, five_seeds), (seven, seven_seeds) = calls
+    index = {int(seed): row for row, seed in enumerate(seeds)}
+    rows = [index[int(seed)] for seed in five_seeds]
+    np.testing.assert_array_equal(five, everything[rows])
+    assert rows != list(range(5))
+    assert set(five_seeds) < set(seven_seeds)
+
+
+def test_control_stands_beside(make_run):
+    folder, control = make_run(), make_run("control", latent_dim=0)
+    metrics = evaluate_run(folder, importance_samples=2, control=control)
+    beside = metrics["control"]
+    weights = (control / "model.weights.h5").read_bytes()
+    assert beside["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert beside["gain"] == pytest.approx(beside["nll"] - metrics["likelihood"][0]["nll"])
+    # It stays when only another block is added.
+    assert evaluate_run(folder, num_images=3, importance_samples=2)["control"] == beside
+
+
+def test_figures_of_other_weights_are_dropped(make_run):
+    evaluate_run(make_run(), importance_samples=2)
+    metrics = evaluate_run(make_run(seed=1), importance_samples=3)
+    assert [block["importance_samples"] for block in metrics["likelihood"]] == [3]
+
+
+def test_other_conditions_need_another_file(make_run):
+    folder = make_run()
+    evaluate_run(folder, importance_samples=2)
+    before = (folder / "metrics.json").read_text()
+    with pytest.raises(ValueError, match="another file.* seed=0, split='test'|.*split='train'"):
+        evaluate_run(folder, importance_samples=2, split="train", seed=1)
+    assert (folder / "metrics.json").read_text() == before
+    other = evaluate_run(folder, folder / "train.json", split="train", importance_samples=2)
+    assert other["split"] == "train"
+
+
+@pytest.mark.parametrize("num_images", [0, 13, 2.5])
+def test_refuses_a_number_of_images_that_there_is_not(make_run, num_images):
+    with pytest.raises(ValueError, match=f"between 1 and 12.*num_images={num_images}"):
+        evaluate_run(make_run(), num_images=num_images, importance_samples=1)
+
+
+@pytest.mark.parametrize("content", ["not JSON", "{}", "[]"])
+def test_refuses_to_overwrite_another_file(make_run, content):
+    folder = make_run()
+    (folder / "metrics.json").write_text(content)
+    with pytest.raises(ValueError, match="`path` must hold the metrics of a model.*metrics.json"):
+        evaluate_run(folder, importance_samples=1)
+    assert (folder / "metrics.json").read_text() == content
+
+
+def test_weights_that_give_no_figures_leave_the_file(make_run):
+    folder = make_run()
+    evaluate_run(folder, importance_samples=1)
+    before = (folder / "metrics.json").read_text()
+    model = load_run(folder)
+    model.set_weights([w * np.nan if w.ndim else w for w in model.get_weights()])
+    model.save_weights(folder / "model.weights.h5", overwrite=True)
+    with pytest.raises(ValueError, match="Every figure must be finite"):
+        evaluate_run(folder, importance_samples=1)
+    assert (folder / "metrics.json").read_text() == before
+
+
+def test_killed_run_goes_on_to_the_same_file(make_run, monkeypatch):
+    monkeypatch.setattr("vlae_tf.evaluation.importance.SAVE_EVERY", 1)
+    folder = make_run()
+    expected = evaluate_run(folder, folder / "whole.json", importance_samples=2, batch_size=2)
+
+    def killed_at_half(done, total):
+        if done == total // 2:
+            raise KeyboardInterrupt
+
+    arguments = {"importance_samples": 2, "batch_size": 2}
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_run(folder, **arguments, progress=killed_at_half)
+    assert (folder / "partial-metrics.npz").exists() and not (folder / "metrics.json").exists()
+    seen = []
+    again = evaluate_run(folder, **arguments, progress=lambda done, total: seen.append(done))
+    assert again == expected
+    assert min(seen) == 12  # of 24 pairs
+    assert not (folder / "partial-metrics.npz").exists()
+
+
+def test_a_write_that_fails_leaves_the_file_before(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.json"
+    write_metrics(path, {"nll": 1.0})
+
+    def full_disk(path, *args, **kwargs):
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_metrics(path, {"nll": 2.0})
+    assert json.loads(path.read_text()) == {"nll": 1.0}
+    assert list(tmp_path.iterdir()) == [path]

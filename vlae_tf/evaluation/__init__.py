@@ -1,0 +1,20 @@
+"""Likelihood, length of the code and pictures of trained models."""
+
+from vlae_tf.evaluation.importance import importance_weighted_log_prob, importance_weighted_terms
+from vlae_tf.evaluation.metrics import active_units, evaluate
+from vlae_tf.evaluation.partial_results import PartialResults
+from vlae_tf.evaluation.plots import plot_history, plot_reconstructions, plot_samples
+from vlae_tf.evaluation.run import evaluate_run, write_metrics
+
+__all__ = [
+    "PartialResults",
+    "active_units",
+    "evaluate",
+    "evaluate_run",
+    "importance_weighted_log_prob",
+    "importance_weighted_terms",
+    "plot_history",
+    "plot_reconstructions",
+    "plot_samples",
+    "write_metrics",
+]

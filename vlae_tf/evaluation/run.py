@@ -1,0 +1,177 @@
+"""Evaluation of what a training run has left behind."""
+
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from vlae_tf.backend import row_seeds
+from vlae_tf.datasets import DATASETS, binarised, load_arrays
+from vlae_tf.evaluation.metrics import evaluate
+from vlae_tf.evaluation.partial_results import PartialResults
+from vlae_tf.training import Recipe, load_run
+from vlae_tf.training.files import write_text
+
+_CONDITIONS = ("dataset", "split", "binarisation", "seed")
+
+
+def evaluate_run(
+    folder,
+    path=None,
+    split="test",
+    importance_samples=256,
+    num_images=None,
+    control=None,
+    seed=0,
+    batch_size=128,
+    data_dir=None,
+    dtype="float32",
+    command=None,
+    progress=None,
+):
+    """Evaluate the model of a run on its data set, and write or extend its metrics.json.
+
+    The file holds the sha256 of the weights, the conditions, and under `likelihood` one block, as
+    `evaluate` returns it, for each number of images and samples that was asked for; the one with
+    the most images comes first. Blocks of the same weights are kept, those of others are dropped.
+    `control` stands beside them.
+
+    Fewer images than all are drawn at random, for data sets tend to begin with the easier half;
+    they keep their noise, so that blocks over the same images differ by their samples alone.
+
+    While it works, what is done is in `partial-<name>.npz` beside the file: when the process is
+    killed, the same call goes on from there, to the same result.
+
+    Args:
+        folder: of the run, or of a zoo entry.
+        path: of the file; `metrics.json` in `folder` unless given.
+        split: of the run's data set.
+        importance_samples: K.
+        num_images: how many images of the split; all unless given.
+        control: folder of the run that trained the same decoder without a code.
+        seed: of the noise, of the choice of images, and of the one draw by which images of a
+            "dynamic" data set are made binary.
+        batch_size: pairs of an image and a sample evaluated at once: memory is proportional to it.
+        data_dir: where TFDS keeps its data.
+        dtype: policy of the convolutions: "float32", or "mixed_bfloat16" where that is faster.
+        command: the command line that does this, for the record.
+        progress: called with the pairs done and those in all, after each step.
+
+    Returns:
+        What the file holds now.
+
+    Raises:
+        ValueError: if the file holds figures of the same weights measured otherwise, for a wrong
+            number of images, or if a figure is not finite; the file is left as it was.
+
+    Example:
+        >>> from vlae_tf.evaluation import evaluate_run
+        >>> evaluate_run("runs/mnist_static", num_images=500, importance_samples=4096)
+        ... # doctest: +SKIP
+
+    Reference:
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, section 4.1.
+    """
+    folder = pathlib.Path(folder)
+    path = folder / "metrics.json" if path is None else pathlib.Path(path)
+    recipe = Recipe.load(folder / "recipe.json")
+    known = DATASETS.get(recipe.dataset)
+    record = {
+        "dataset": recipe.dataset,
+        "split": split,
+        "binarisation": recipe.binarise or (known.binarisation if known else "static"),
+        "seed": seed,
+        "weights_sha256": _sha256(folder),
+    }
+    written = _written(path, record)
+
+    images = load_arrays(
+        recipe.dataset, split, data_dir, image_shape=recipe.model.get("image_shape")
+    )
+    images = binarised(images, seed) if images.max() > 1 else images
+    rows = _rows(len(images), num_images, seed)
+    partial = PartialResults(path.with_name(f"partial-{path.stem}.npz"))
+    block = evaluate(
+        load_run(folder, dtype),
+        images[rows],
+        importance_samples,
+        row_seeds(seed, len(images))[rows],
+        batch_size,
+        control and load_run(control, dtype),
+        partial,
+        progress,
+    )
+    if control is not None:
+        written["control"] = {
+            **block.pop("control"),
+            "weights_sha256": _sha256(pathlib.Path(control)),
+        }
+    size = "num_images", "importance_samples"
+    others = [b for b in written.pop("likelihood", []) if any(b[k] != block[k] for k in size)]
+    blocks = [*others, {**block, "command": command}]
+    blocks.sort(key=lambda b: [b[k] for k in size], reverse=True)
+    metrics = {**record, "likelihood": blocks, **written}
+    write_metrics(path, metrics)
+    partial.remove()
+    return metrics
+
+
+def write_metrics(path, metrics):
+    """Write metrics as JSON: the whole file, or the one that was there stays.
+
+    Raises:
+        ValueError: for a figure that is not finite.
+
+    Example:
+        >>> from vlae_tf.evaluation import write_metrics
+        >>> write_metrics("metrics.json", {"nll": float("nan")})
+        Traceback (most recent call last):
+        ValueError: Every figure must be finite to be written. Received: metrics={'nll': nan}
+    """
+    try:
+        text = json.dumps(metrics, indent=2, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(
+            f"Every figure must be finite to be written. Received: metrics={metrics}"
+        ) from error
+    write_text(pathlib.Path(path), text + "\n")
+
+
+def _written(path, record):
+    """What the file at `path` holds of the same weights."""
+    if not path.exists():
+        return {}
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        same_weights = metrics["weights_sha256"] == record["weights_sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"`path` must hold the metrics of a model, or nothing. Received: path={str(path)!r}"
+        ) from error
+    if not same_weights:
+        return {}
+    different = [key for key in _CONDITIONS if metrics.get(key) != record[key]]
+    if different:
+        raise ValueError(
+            "`path` must be another file: this one holds figures of the same weights with "
+            + ", ".join(f"{key}={metrics.get(key)!r}" for key in different)
+            + f". Received: path={str(path)!r}, "
+            + ", ".join(f"{key}={record[key]!r}" for key in different)
+        )
+    return metrics
+
+
+def _rows(n, num_images, seed):
+    if num_images is None:
+        return np.arange(n)
+    if not isinstance(num_images, (int, np.integer)) or not 1 <= num_images <= n:
+        raise ValueError(
+            f"`num_images` must be an integer between 1 and {n}, all images of the split. "
+            f"Received: num_images={num_images!r}"
+        )
+    return np.sort(np.random.default_rng(seed).permutation(n)[:num_images])
+
+
+def _sha256(folder):
+    return hashlib.sha256((folder / "model.weights.h5").read_bytes()).hexdigest()
