@@ -1,0 +1,301 @@
+"""The SavedModel: what is in it, and the answers it gives a process without vlae_tf."""
+
+import re
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import logsumexp
+
+import vlae_tf
+from vlae_tf.backend import row_normal
+
+IMAGE = {"image": ("uint8", (8, 8, 1))}
+CODE = {"code": ("float32", (4,))}
+SEED = {"seed": ("int32", ())}
+
+
+def floats(*names):
+    return dict.fromkeys(names, ("float32", ()))
+
+
+ENCODING = CODE | {"scale": ("float32", (4,))} | floats("code_bits")
+SIGNATURES = {
+    "serving_default": (IMAGE, ENCODING),
+    "encode": (IMAGE, ENCODING),
+    "decode": (CODE | SEED, IMAGE),
+    "reconstruct": (IMAGE | SEED, IMAGE | floats("code_bits")),
+    "sample": (SEED | floats("temperature"), IMAGE | CODE),
+    "log_prob": (IMAGE | SEED, floats("log_prob", "bits_per_dim", "elbo")),
+}
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    return tf.saved_model.load(exported).signatures
+
+
+def assert_close(actual, expected, tolerance=1e-4):
+    """Equal where they are images, and but for rounding where they are not."""
+    assert actual.keys() == expected.keys()
+    for name, value in actual.items():
+        if value.dtype == np.uint8:
+            np.testing.assert_array_equal(value, expected[name])
+        else:
+            np.testing.assert_allclose(value, expected[name], rtol=tolerance, atol=tolerance)
+
+
+# === What is in it ===
+
+
+def test_signatures_are_the_documented_ones(served):
+    def described(specs):
+        return {
+            name: (spec.dtype.name, tuple(spec.shape)[1:])
+            for name, spec in specs.items()
+            if spec.shape[0] is None
+        }
+
+    assert {
+        name: (described(f.structured_input_signature[1]), described(f.structured_outputs))
+        for name, f in served.items()
+    } == SIGNATURES
+
+
+def test_only_the_weights_are_written(model, exported):
+    path = str(exported / "variables" / "variables")
+    reader = tf.train.load_checkpoint(path)
+    written = {k: v for k, v in reader.get_variable_to_dtype_map().items() if v != tf.string}
+    # Neither seeds nor counters, which are integers, nor an optimizer, which doubles the weights.
+    assert set(written.values()) == {tf.float32}
+    assert len(written) == len(model.trainable_weights)
+    total = sum(np.prod(reader.get_tensor(name).shape) for name in written)
+    assert total == sum(np.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def test_nothing_of_this_machine_is_written(exported):
+    graph = (exported / "saved_model.pb").read_bytes()
+    assert str(Path(vlae_tf.__file__).parent).encode() not in graph
+    assert str(exported.parent).encode() not in graph
+
+
+# === Its answers, in a process that has TensorFlow alone ===
+
+
+def test_answers_have_the_documented_types_and_shapes(answers):
+    for signature, (_, outputs) in SIGNATURES.items():
+        answer = answers["first", signature, "all"]
+        described = {name: (v.dtype.name, v.shape[1:]) for name, v in answer.items()}
+        assert described == outputs
+        assert all(len(value) == 5 for value in answer.values())
+
+
+def test_encode_is_the_model_s(model, requests, answers):
+    answer = answers["first", "encode", "all"]
+    expected = model(requests["encode"]["image"].astype("float32"))
+    np.testing.assert_allclose(answer["code"], model.encode(requests["encode"]["image"]), atol=1e-5)
+    np.testing.assert_allclose(answer["scale"], expected["scale"], atol=1e-5)
+    assert np.ptp(answer["code"], axis=0).min() > 0.01, "codes that are all alike show nothing"
+
+
+def test_encode_is_the_default(answers):
+    assert_close(answers["first", "serving_default", "all"], answers["first", "encode", "all"])
+
+
+def test_decode_is_the_model_s(model, requests, answers):
+    request = requests["decode"]
+    np.testing.assert_array_equal(
+        answers["first", "decode", "all"]["image"], model.decode(request["code"], request["seed"])
+    )
+
+
+def test_reconstruct_is_the_model_s(model, requests, answers):
+    request = requests["reconstruct"]
+    answer = answers["first", "reconstruct", "all"]
+    np.testing.assert_array_equal(
+        answer["image"], model.reconstruct(request["image"], request["seed"])
+    )
+    np.testing.assert_allclose(
+        answer["code_bits"], answers["first", "encode", "all"]["code_bits"], rtol=1e-4
+    )
+
+
+def test_sample_is_the_model_s(model, requests, answers):
+    answer = answers["first", "sample", "all"]
+    for row, (seed, temperature) in enumerate(zip(*requests["sample"].values(), strict=True)):
+        expected = model.sample(1, np.array([seed]), temperature=float(temperature))
+        np.testing.assert_array_equal(answer["image"][row], expected[0])
+    # Without noise the code is the one in the middle of the prior.
+    middle = model.prior().transform_noise(tf.zeros((1, 4)))[0]
+    np.testing.assert_allclose(answer["code"][4], middle, atol=1e-5)
+    assert np.ptp(answer["image"], axis=0).any()
+
+
+def test_log_prob_is_the_importance_weighted_mean(model, requests, answers):
+    image = requests["log_prob"]["image"].astype("float32")
+    noise = row_normal(requests["log_prob"]["seed"], (3, 4), salt=2).numpy()
+    posterior = model.posterior(image)
+    terms = []
+    for sample in range(3):
+        code = posterior.mean() + posterior.stddev() * noise[:, sample]
+        likelihood = model.likelihood(code).log_prob(image)
+        terms.append(likelihood + model.prior().log_prob(code) - posterior.log_prob(code))
+    log_prob = logsumexp(terms, axis=0) - np.log(3)
+    expected = {
+        "log_prob": log_prob,
+        "elbo": np.mean(terms, axis=0),
+        "bits_per_dim": -log_prob / (64 * np.log(2)),
+    }
+    assert_close(answers["first", "log_prob", "all"], expected)
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_rows_do_not_know_their_batch(answers, signature):
+    def row(label, index):
+        answer = answers["first", signature, label]
+        return {name: value[index] for name, value in answer.items()}
+
+    assert_close(row("alone", 0), row("all", 2), tolerance=1e-5)
+    assert_close(row("others", 1), row("all", 2), tolerance=1e-5)
+    assert_close(row("others", 0), row("all", 4), tolerance=1e-5)
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_replicas_and_repetitions_agree_bit_for_bit(answers, signature):
+    expected = answers["first", signature, "all"]
+    for replica, label in (("first", "again"), ("second", "all"), ("second", "again")):
+        for name, value in answers[replica, signature, label].items():
+            np.testing.assert_array_equal(value, expected[name])
+
+
+@pytest.mark.parametrize(
+    ("signature", "output"),
+    [("decode", "image"), ("reconstruct", "image"), ("sample", "code"), ("log_prob", "elbo")],
+)
+def test_seed_of_a_row_matters_to_that_row_alone(served, requests, signature, output):
+    request = {name: tf.constant(value) for name, value in requests[signature].items()}
+    before = served[signature](**request)[output].numpy()
+    request["seed"] += tf.constant([0, 100, 0, 0, 0])
+    if signature == "sample":
+        np.testing.assert_array_equal(request["temperature"].numpy()[1], np.float32(0.7))
+    after = served[signature](**request)[output].numpy()
+    changed = [not np.allclose(a, b, atol=1e-5) for a, b in zip(before, after, strict=True)]
+    assert changed == [False, True, False, False, False]
+
+
+# === Requests that cannot be answered ===
+
+
+@pytest.mark.parametrize("signature", ["encode", "reconstruct", "log_prob"])
+def test_image_that_is_not_binary_is_answered_by_nan_in_its_row(served, requests, signature):
+    request = {name: value.copy() for name, value in requests[signature].items()}
+    request["image"][1, 0, 0, 0] = 255
+    answer = served[signature](**{name: tf.constant(value) for name, value in request.items()})
+    expected = served[signature](**{n: tf.constant(v) for n, v in requests[signature].items()})
+    for name, value in answer.items():
+        bad, good = value.numpy()[1], np.delete(value.numpy(), 1, axis=0)
+        assert not bad.any() if name == "image" else np.isnan(bad).all()
+        assert_close({name: good}, {name: np.delete(expected[name].numpy(), 1, axis=0)})
+
+
+def test_negative_temperature_is_answered_by_nan_in_its_row(served):
+    answer = served["sample"](
+        seed=tf.constant([1, 2]), temperature=tf.constant([-1.0, 1.0], tf.float32)
+    )
+    assert np.isnan(answer["code"][0]).all() and np.isfinite(answer["code"][1]).all()
+    assert not answer["image"][0].numpy().any()
+
+
+def test_image_of_another_shape_is_refused(served):
+    with pytest.raises((TypeError, ValueError, tf.errors.InvalidArgumentError), match="8, 8, 1"):
+        served["encode"](image=tf.zeros((2, 7, 7, 1), tf.uint8))
+
+
+# === Compilers and policies ===
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signature", list(SIGNATURES)[1:])
+def test_signature_compiles_under_xla(served, requests, signature):
+    request = {name: tf.constant(value[:3]) for name, value in requests[signature].items()}
+    compiled = tf.function(served[signature], jit_compile=True)
+    answer = {name: value.numpy() for name, value in compiled(**request).items()}
+    again = {name: value.numpy() for name, value in compiled(**request).items()}
+    assert_close(answer, again)
+    plain = {name: value.numpy() for name, value in served[signature](**request).items()}
+    # XLA's random numbers are others for the same seed; what needs none must be the same.
+    seedless = {"encode": answer.keys(), "reconstruct": {"code_bits"}}.get(signature, ())
+    assert_close({n: answer[n] for n in seedless}, {n: plain[n] for n in seedless}, 1e-3)
+    for name, value in answer.items():
+        assert (value.dtype, value.shape) == (plain[name].dtype, plain[name].shape)
+        assert (value <= 1).all() if name == "image" else np.isfinite(value).all()
+
+
+def test_mixed_precision_is_kept_and_answers_are_float32(tiny_vlae, tmp_path, requests):
+    model = tiny_vlae(policy="mixed_bfloat16")
+    path = vlae_tf.serving.export(model, tmp_path, importance_samples=2)
+    loaded = tf.saved_model.load(path)
+    assert {weight.dtype for weight in loaded.weights} == {tf.float32}
+    assert b"DT_BFLOAT16" in str(loaded.signatures["encode"].graph.as_graph_def()).encode()
+    for signature, (_, outputs) in SIGNATURES.items():
+        request = {name: tf.constant(value) for name, value in requests[signature].items()}
+        answer = loaded.signatures[signature](**request)
+        assert {n: (v.dtype.name, tuple(v.shape[1:])) for n, v in answer.items()} == outputs
+        assert all(np.isfinite(value.numpy()).all() for value in answer.values())
+    np.testing.assert_allclose(
+        loaded.signatures["encode"](image=tf.constant(requests["encode"]["image"]))["code"],
+        model.encode(requests["encode"]["image"]),
+        atol=0.05,
+    )
+
+
+# === Versions, and failures ===
+
+
+def test_next_version_leaves_the_first_as_it_was(model, exported, tmp_path):
+    before = (exported / "saved_model.pb").read_bytes()
+    second = model.export(exported.parent)
+    assert second == exported.with_name("2")
+    assert sorted(path.name for path in exported.parent.iterdir()) == ["1", "2"]
+    assert (exported / "saved_model.pb").read_bytes() == before
+    assert set(tf.saved_model.load(second).signatures) == set(SIGNATURES)
+
+
+def test_existing_version_is_refused(model, exported):
+    with pytest.raises(FileExistsError, match=r"does not hold yet.*Received: version=1"):
+        model.export(exported.parent, version=1)
+
+
+def test_full_disk_is_said_and_leaves_nothing(model, tmp_path):
+    # A limit on the size of a file stops TensorFlow's writer half way, as a full disk does.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with pytest.raises(OSError, match=r"room for the model; nothing was left.*filepath="):
+            model.export(tmp_path / "new" / "tiny")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"version": 0}, "`version` must be a positive integer. Received: version=0"),
+        ({"version": "2"}, "`version` must be a positive integer. Received: version='2'"),
+        ({"version": True}, "`version` must be a positive integer. Received: version=True"),
+        ({"importance_samples": 0}, "Received: importance_samples=0"),
+        ({"importance_samples": 2.5}, "Received: importance_samples=2.5"),
+    ],
+)
+def test_argument_that_cannot_be_is_refused(model, tmp_path, arguments, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        model.export(tmp_path / "tiny", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_something_else_than_a_vlae_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="`model` must be a VLAE. Received: model=3"):
+        vlae_tf.serving.export(3, tmp_path / "tiny")

@@ -1,0 +1,79 @@
+"""The mathematics of the signatures, against integrals and closed forms."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import logsumexp
+
+from vlae_tf.models import FlowPrior, IAFPosterior
+from vlae_tf.serving.signatures import Signatures
+
+IMAGES = np.random.default_rng(0).integers(0, 2, (4, 8, 8, 1)).astype("uint8")
+ALL_2X2 = np.array(list(itertools.product((0, 1), repeat=4)), "uint8").reshape(16, 2, 2, 1)
+SEEDS = tf.constant([0, 1, 2, 3])
+
+
+def test_log_prob_converges_to_the_integral_over_the_code(tiny_vlae):
+    model = tiny_vlae(image_shape=(2, 2, 1), latent_dim=1)
+    for weight in model.posterior_family.trainable_weights:
+        # Near N(0, 1), so that a thousand samples are enough.
+        weight.assign(0.2 * weight)
+    step = 0.05
+    grid = np.arange(-10.0, 10.0, step, dtype="float32")[:, None]
+    likelihood = [
+        model.likelihood(grid).log_prob(np.repeat(image[None], len(grid), 0)) for image in ALL_2X2
+    ]
+    prior = model.prior().log_prob(grid).numpy() + math.log(step)
+    exact = logsumexp(np.array(likelihood) + prior, axis=1)
+    assert logsumexp(exact) == pytest.approx(0.0, abs=1e-3), "the grid must hold the prior"
+    log_prob = Signatures(model, importance_samples=1000).concrete_functions()["log_prob"]
+    answer = log_prob(image=tf.constant(ALL_2X2), seed=tf.range(16))
+    np.testing.assert_allclose(answer["log_prob"], exact, atol=0.03)
+    # The bound with one code is looser, so the tolerance tells the two apart.
+    assert np.mean(exact - answer["elbo"]) > 0.04
+
+
+def test_code_bits_are_the_closed_form_under_a_gaussian_prior(tiny_vlae):
+    model = tiny_vlae(prior_family=FlowPrior(4, steps=0))
+    answer = Signatures(model, importance_samples=1).encode(tf.constant(IMAGES))
+    code, scale = answer["code"].numpy(), answer["scale"].numpy()
+    nats = 0.5 * np.sum(code**2 + scale**2 - 1 - 2 * np.log(scale), axis=1)
+    np.testing.assert_allclose(answer["code_bits"], nats / math.log(2), rtol=1e-4)
+
+
+def test_code_bits_agree_with_random_draws_under_a_flow_prior(tiny_vlae):
+    model = tiny_vlae()
+    answer = Signatures(model, importance_samples=1).encode(tf.constant(IMAGES))
+    posterior = model.posterior(IMAGES)
+    codes = posterior.sample(4000, seed=0)
+    bits = (posterior.log_prob(codes) - model.prior().log_prob(codes)).numpy() / math.log(2)
+    error = bits.std(axis=0) / math.sqrt(64)
+    assert (np.abs(answer["code_bits"] - bits.mean(axis=0)) < 3 * error).all()
+
+
+def test_without_a_code_log_prob_is_exact_and_sums_to_one(tiny_vlae):
+    model = tiny_vlae(image_shape=(2, 2, 1), latent_dim=0)
+    signatures = Signatures(model, importance_samples=2)
+    answer = signatures.log_prob(tf.constant(ALL_2X2), tf.range(16))
+    assert logsumexp(answer["log_prob"]) == pytest.approx(0.0, abs=1e-4)
+    np.testing.assert_allclose(answer["log_prob"], answer["elbo"], rtol=1e-5)
+    np.testing.assert_array_equal(
+        signatures.encode(tf.constant(ALL_2X2))["code_bits"], np.zeros(16)
+    )
+
+
+def test_posterior_that_is_a_flow_is_served_too(tiny_vlae):
+    model = tiny_vlae(posterior_family=IAFPosterior(4, steps=2, hidden_units=[8], context_size=3))
+    functions = Signatures(model, importance_samples=64).concrete_functions()
+    encoding = functions["encode"](image=tf.constant(IMAGES))
+    np.testing.assert_allclose(encoding["code"], model.encode(IMAGES), rtol=1e-5, atol=1e-5)
+    posterior = model.posterior(IMAGES)
+    codes = posterior.sample(2000, seed=0)
+    bits = (posterior.log_prob(codes) - model.prior().log_prob(codes)).numpy() / math.log(2)
+    error = bits.std(axis=0) / math.sqrt(64)
+    assert (np.abs(encoding["code_bits"] - bits.mean(axis=0)) < 4 * error).all()
+    answer = functions["log_prob"](image=tf.constant(IMAGES), seed=SEEDS)
+    assert (answer["elbo"] < answer["log_prob"]).numpy().all()

@@ -1,0 +1,88 @@
+import pathlib
+
+from vlae_tf.backend import BACKEND
+from vlae_tf.models import VLAE
+from vlae_tf.serving.version import check_version, publish
+
+
+def export(model, filepath, version=None, importance_samples=16):
+    """Write a model as a TensorFlow SavedModel that needs neither vlae_tf nor Keras to run.
+
+        encode       image -> code, scale, code_bits            (also the default signature)
+        decode       code, seed -> image
+        reconstruct  image, seed -> image, code_bits
+        sample       seed, temperature -> image, code
+        log_prob     image, seed -> log_prob, bits_per_dim, elbo
+
+    Each takes named inputs and gives a dict, batch first; `Signatures` has the shapes and units. A
+    row's answer is a function of that row alone, so a server may batch requests and replicas agree.
+
+    Only the weights that the signatures read are written: no optimizer, no random state. The
+    version's folder appears in one move when it is whole; after a failure nothing is left of it.
+
+    Args:
+        model: a `VLAE`, on the TensorFlow backend. Its dtype policy is kept.
+        filepath: folder of the model, which holds one folder for each version.
+        version: a positive integer; one more than the highest there is unless given.
+        importance_samples: number of codes that `log_prob` averages over, fixed from now on.
+
+    Returns:
+        The `pathlib.Path` of the version's folder.
+
+    Raises:
+        ValueError: for an argument that cannot be, or another backend.
+        FileExistsError: if the version is there already: a version is never overwritten.
+        OSError: if the folder cannot be written to, or the disk is full.
+
+    Example:
+        >>> import numpy as np, tensorflow as tf, vlae_tf
+        >>> from vlae_tf.models import ResNetDecoder, ResNetEncoder
+        >>> model = vlae_tf.VLAE(
+        ...     image_shape=(8, 8, 1),
+        ...     latent_dim=4,
+        ...     encoder=ResNetEncoder(filters=[4], blocks=1, units=16),
+        ...     decoder=ResNetDecoder((8, 8, 1), maps=4, filters=[4], blocks=1, units=16),
+        ... )
+        >>> path = vlae_tf.serving.export(model, "served/tiny")
+        >>> path.as_posix()
+        'served/tiny/1'
+        >>> served = tf.saved_model.load(path).signatures
+        >>> images = np.zeros((2, 8, 8, 1), "uint8")
+        >>> answer = served["reconstruct"](image=images, seed=np.array([0, 1], "int32"))
+        >>> answer["image"].dtype.name, tuple(answer["image"].shape)
+        ('uint8', (2, 8, 8, 1))
+
+    Reference:
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equation 11; for `log_prob`, Burda
+        et al., "Importance Weighted Autoencoders", 2016, equation 8.
+    """
+    if BACKEND != "tensorflow":
+        raise ValueError(
+            "`export` writes a TensorFlow SavedModel, which needs Keras' TensorFlow backend: save "
+            "the weights here, and load and export them there. Received: "
+            f"KERAS_BACKEND={BACKEND!r}"
+        )
+    if not isinstance(model, VLAE):
+        raise ValueError(f"`model` must be a VLAE. Received: model={model!r}")
+    if type(importance_samples) is not int or importance_samples < 1:
+        raise ValueError(
+            "`importance_samples` must be a positive integer. "
+            f"Received: importance_samples={importance_samples!r}"
+        )
+    folder = pathlib.Path(filepath)
+    check_version(folder, version)
+
+    import tensorflow as tf
+
+    from vlae_tf.serving.signatures import Signatures
+
+    signatures = Signatures(model, importance_samples).concrete_functions()
+    # A bare module with the variables that are read: the model itself would bring its optimizer,
+    # its metrics and its random states along.
+    module = tf.Module()
+    read = {v.ref(): v for function in signatures.values() for v in function.variables}
+    module.weights = list(read.values())
+    signatures["serving_default"] = signatures["encode"]
+    return publish(
+        folder, version, lambda path: tf.saved_model.save(module, path, signatures=signatures)
+    )

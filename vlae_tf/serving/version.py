@@ -1,0 +1,81 @@
+"""Folders of versions: each one whole, or not there."""
+
+import contextlib
+import os
+import shutil
+import uuid
+
+
+def publish(folder, version, write):
+    """Adds a version to `folder`: `write(path)` writes it under a hidden name, then it is renamed.
+
+    Args:
+        folder: `pathlib.Path`, made if it is not there.
+        version: its number, or None for one more than the highest.
+        write: writes to the path that it is given.
+
+    Returns:
+        The path of the version's folder.
+
+    Raises:
+        FileExistsError: if `version` is there already.
+        OSError: if it cannot be written. Nothing is left then, not even folders made on the way.
+    """
+    import tensorflow as tf
+
+    # A server takes only numbers for versions: nothing else hides this if the process is killed.
+    temporary = folder / f".writing-{uuid.uuid4().hex}"
+    missing = []
+    try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        temporary.mkdir(parents=True)
+        write(temporary)
+        return _rename(temporary, folder, version)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        if isinstance(error, FileExistsError) or not isinstance(
+            error, (OSError, tf.errors.OpError)
+        ):
+            raise
+        raise OSError(
+            "`filepath` must be a folder that can be written to, with room for the model; nothing "
+            f"was left there. Received: filepath={str(folder)!r}, which failed with: {error}"
+        ) from error
+
+
+def check_version(folder, version):
+    """Refuses a version that cannot be, or that is there already."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"`filepath` must be a folder. Received: filepath={str(folder)!r}, a file"
+        )
+    if version is None:
+        return
+    if type(version) is not int or version < 1:
+        raise ValueError(f"`version` must be a positive integer. Received: version={version!r}")
+    if os.path.lexists(folder / str(version)):
+        raise FileExistsError(
+            f"`version` must be one that {str(folder)!r} does not hold yet: leave it out for "
+            f"{_next_free(folder)}. Received: version={version}"
+        )
+
+
+def _rename(temporary, folder, version):
+    while True:
+        check_version(folder, version)
+        target = folder / str(version or _next_free(folder))
+        try:
+            return temporary.rename(target)
+        except OSError:
+            # Another export may have taken the number meanwhile: only an empty folder is replaced.
+            if not os.path.lexists(target):
+                raise
+
+
+def _next_free(folder):
+    # After the highest, not in a gap: a server takes the highest for the newest.
+    taken = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+    return 1 + max(taken, default=0)
