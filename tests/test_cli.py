@@ -1,0 +1,125 @@
+"""The `vlae-tf` command: what it writes, what it says, and what it says of mistakes."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from vlae_tf import cli, demo, zoo
+
+COMMANDS = (
+    ["train"],
+    ["evaluate"],
+    ["sample"],
+    ["reconstruct"],
+    ["export"],
+    ["demo"],
+    ["zoo", "list"],
+    ["zoo", "info"],
+    ["zoo", "publish"],
+    ["zoo", "table"],
+)
+
+
+def run(*arguments):
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def is_png(path):
+    return path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(command):
+    assert "Usage" in run(*command, "--help")
+
+
+def test_from_a_recipe_to_a_zoo_entry(tiny_recipe_file, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    run("train", tiny_recipe_file, "--out", out, "--quiet")
+    run("evaluate", out, "--importance-samples", 2, "--images", 8)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["likelihood"][0]["importance_samples"] == 2
+    run("zoo", "publish", out, tmp_path / "zoo" / "mine")
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    assert "mine" in run("zoo", "list")
+    assert "Likelihood" in run("zoo", "info", "mine")
+    assert "| [mine](zoo/mine/card.md) |" in run("zoo", "table")
+
+
+def test_two_evaluations_stand_side_by_side(tiny_run, tmp_path):
+    out = tmp_path / "metrics.json"
+    run("evaluate", tiny_run, "--importance-samples", 2, "--images", 8, "--out", out)
+    run("evaluate", tiny_run, "--importance-samples", 4, "--images", 4, "--out", out)
+    blocks = json.loads(out.read_text())["likelihood"]
+    assert [(b["num_images"], b["importance_samples"]) for b in blocks] == [(8, 2), (4, 4)]
+
+
+def test_pictures(tiny_zoo, tmp_path):
+    run("sample", "tiny", "--n", 3, "--out", tmp_path / "samples.png")
+    run("reconstruct", "tiny", "--n", 2, "--out", tmp_path / "again.png")
+    own = tmp_path / "own.npy"
+    np.save(own, np.eye(8, dtype="uint8").reshape(1, 8, 8, 1))
+    run("reconstruct", "tiny", "--images", own, "--out", tmp_path / "own.png")
+    assert all(is_png(tmp_path / f"{name}.png") for name in ("samples", "again", "own"))
+
+
+def test_export(tiny_zoo, tmp_path):
+    run("export", "tiny", tmp_path / "served")
+    run("export", "tiny", tmp_path / "served")
+    assert sorted(path.name for path in (tmp_path / "served").iterdir()) == ["1", "2"]
+
+
+def test_demo_compares_what_is_served(tiny_zoo, tmp_path):
+    output = run("demo", "--out", tmp_path / "demo", "--entry", "tiny")
+    assert "answers as the Python model does" in output
+    assert is_png(tmp_path / "demo" / "samples.png")
+    assert is_png(tmp_path / "demo" / "reconstructions.png")
+
+
+def test_demo_fails_if_the_served_model_answers_otherwise(tiny_zoo, tmp_path, monkeypatch):
+    wrong = demo._FRESH_PROCESS.replace("code=code", "code=code + 1.0")
+    monkeypatch.setattr(demo, "_FRESH_PROCESS", wrong)
+    with pytest.raises(RuntimeError, match="Received: codes that differ by 1"):
+        run("demo", "--out", tmp_path, "--entry", "tiny")
+
+
+def test_the_table_goes_between_the_marks(tiny_zoo, tmp_path):
+    readme = tmp_path / "README.md"
+    begin, end = "<!-- results: written by `vlae-tf zoo table` -->", "<!-- end of results -->"
+    readme.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    run("zoo", "table", "--readme", readme)
+    text = readme.read_text()
+    assert "old" not in text and "tiny" in text
+    assert text.startswith("before\n") and text.endswith("after\n")
+    readme.write_text("no marks")
+    with pytest.raises(ValueError, match="`readme` must have the marks"):
+        run("zoo", "table", "--readme", readme)
+    assert readme.read_text() == "no marks"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sample", "clowntown"], "one of the zoo's entries: tiny"),
+        (["sample", "tiny", "--n", "0"], "`n` must be a positive integer"),
+        (["sample", "tiny", "--temperature", "-1"], "`temperature` must be at least 0"),
+        (["train", "clowntown", "--out", "run"], "one of the recipes"),
+        (["evaluate", "tiny", "--importance-samples", "0"], "`importance_samples` must be"),
+        (["reconstruct", "tiny", "--images", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line(tiny_zoo, tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["vlae-tf", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    message = capsys.readouterr().err
+    assert message.startswith("Error:") and words in message and "Traceback" not in message

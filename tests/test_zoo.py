@@ -1,0 +1,96 @@
+"""The zoo: what is in it is what was measured, and nothing outside it can be reached."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from vlae_tf import publishing, zoo
+from vlae_tf.evaluation import importance_weighted_log_prob
+
+
+@pytest.mark.parametrize("name", zoo.list())
+def test_every_entry_has_the_likelihood_it_was_published_with(name):
+    with np.load(zoo.folder(name) / "examples.npz") as file:
+        images, published = file["images"], file["log_prob"]
+    count = len(published)
+    log_prob = importance_weighted_log_prob(zoo.load(name), images[:count], count)
+    np.testing.assert_allclose(log_prob, published, atol=0.02)
+
+
+@pytest.mark.parametrize("name", zoo.list())
+def test_the_published_likelihood_is_plausible_for_the_examples(name):
+    # A metrics.json of other weights, or of another data set, would be nats away.
+    metrics = zoo.info(name)["metrics"]["likelihood"][0]
+    with np.load(zoo.folder(name) / "examples.npz") as file:
+        log_prob = file["log_prob"]
+    error = log_prob.std() / np.sqrt(len(log_prob))
+    assert abs(-log_prob.mean() - metrics["nll"]) < 5 * error
+
+
+@pytest.mark.parametrize("name", zoo.list())
+def test_every_entry_is_complete(name):
+    files = {path.name for path in zoo.folder(name).iterdir()}
+    assert {"card.md", "recipe.json", "run.json", "history.csv", "examples.npz"} <= files
+    assert {"samples.png", "reconstructions.png", "history.png"} <= files
+
+
+def test_the_readme_has_the_table_of_the_entries(request):
+    readme = (request.config.rootpath / "README.md").read_text()
+    assert publishing.results_table() in readme
+
+
+def test_an_entry_loads_and_draws(tiny_zoo):
+    assert zoo.list() == ["tiny"] and zoo.list("t*y") == ["tiny"] and zoo.list("x*") == []
+    assert zoo.load("tiny").sample(2, seed=0).shape == (2, 8, 8, 1)
+    assert zoo.info("tiny")["metrics"]["likelihood"][0]["num_images"] == 8
+    assert "## Licence" in zoo.info("tiny")["card"]
+
+
+def test_the_dtype_changes_the_convolutions_alone(tiny_zoo):
+    model = zoo.load("tiny", dtype="mixed_bfloat16")
+    assert model.encoder.compute_dtype == "bfloat16"
+    assert model.posterior_family.compute_dtype == "float32"
+    assert zoo.load("tiny").encoder.compute_dtype == "float32"
+
+
+@pytest.mark.parametrize("name", ["clowntown", "../run", "tiny/../tiny", "", ".", "/etc", "tiny/"])
+def test_an_unknown_name_lists_the_known_ones(tiny_zoo, name):
+    (tiny_zoo.parent / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="one of the zoo's entries: tiny. Received: name="):
+        zoo.load(name)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other"])
+def test_weights_that_were_not_measured_are_refused(tiny_zoo, damage):
+    weights = tiny_zoo / "tiny" / "model.weights.h5"
+    data = weights.read_bytes()
+    weights.write_bytes(data[: len(data) // 2] if damage == "truncated" else data[:-1] + b"!")
+    with pytest.raises(ValueError, match="must have the sha256 .* Received: sha256"):
+        zoo.load("tiny")
+
+
+def test_a_run_that_was_not_measured_is_not_published(tiny_zoo, tmp_path):
+    run = tmp_path / "unmeasured"
+    shutil.copytree(tiny_zoo / "tiny", run)
+    (run / "metrics.json").unlink()
+    with pytest.raises(ValueError, match="with its metrics.* without metrics.json"):
+        publishing.publish(run, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_publishing_replaces_an_entry_whole(tiny_zoo, tiny_run):
+    (tiny_zoo / "tiny" / "left_over.txt").write_text("old")
+    publishing.publish(tiny_run, tiny_zoo / "tiny")
+    assert not (tiny_zoo / "tiny" / "left_over.txt").exists()
+    metrics = json.loads((tiny_zoo / "tiny" / "metrics.json").read_text())
+    assert metrics["likelihood"][0]["command"] == "vlae-tf evaluate run"
+    assert not [path for path in tiny_zoo.iterdir() if path.name.startswith(".")]
+
+
+def test_a_source_is_an_entry_or_a_run(tiny_zoo, tiny_run):
+    assert zoo.locate("tiny") == tiny_zoo / "tiny" and zoo.locate(str(tiny_run)) == tiny_run
+    assert zoo.load_source(str(tiny_run)).latent_dim == 2
+    with pytest.raises(ValueError, match="Received: name='nothing/here'"):
+        zoo.locate("nothing/here")

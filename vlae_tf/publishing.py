@@ -1,0 +1,247 @@
+"""From an evaluated run to an entry of the zoo, and from the entries to the results table."""
+
+import json
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+
+from vlae_tf import zoo
+from vlae_tf.datasets import DATASETS, binarised, load_arrays
+from vlae_tf.evaluation import (
+    importance_weighted_log_prob,
+    plot_history,
+    plot_reconstructions,
+    plot_samples,
+)
+from vlae_tf.training import load_run
+
+# Nats on the test set: of the paper (Chen et al., 2017, tables 1 to 4), and the best we know of.
+PUBLISHED = {
+    "mnist_static": (79.03, "78.30, ladder VAE (addtt/ladder-vae-pytorch)"),
+    "mnist_dynamic": (78.53, "76.93, CR-NVAE (Sinha & Dieng, 2021)"),
+    "omniglot": (89.83, "87.79, LSGM (Vahdat et al., 2021)"),
+    "caltech101_silhouettes": (77.36, "77.36, VLAE"),
+}
+EXAMPLES = 64
+# So many of them, with as many samples, are estimated anew by the test suite.
+CHECKED = 16
+_COPIED = (
+    "config.json",
+    "model.weights.h5",
+    "recipe.json",
+    "run.json",
+    "metrics.json",
+    "history.csv",
+)
+_BEGIN, _END = "<!-- results: written by `vlae-tf zoo table` -->", "<!-- end of results -->"
+
+
+def publish(run, folder, data_dir=None):
+    """Make a zoo entry of a run that `vlae-tf evaluate` has measured.
+
+    Args:
+        run: folder of the run.
+        folder: of the entry, made or replaced in one move when everything is there.
+        data_dir: where TFDS keeps its data.
+
+    Raises:
+        ValueError: if the run has not been measured.
+    """
+    run, folder = pathlib.Path(run), pathlib.Path(folder)
+    missing = [name for name in _COPIED if not (run / name).is_file()]
+    if missing:
+        raise ValueError(
+            "`run` must be a finished run with its metrics, see `vlae-tf evaluate --help`. "
+            f"Received: run={str(run)!r} without {', '.join(missing)}"
+        )
+    metrics = json.loads((run / "metrics.json").read_text())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publishing-") as temporary:
+        entry = pathlib.Path(temporary) / folder.name
+        entry.mkdir()
+        for name in _COPIED:
+            shutil.copy(run / name, entry)
+        model = load_run(entry)
+        images = load_arrays(metrics["dataset"], metrics["split"], data_dir)
+        images = binarised(images, metrics["seed"]) if images.max() > 1 else images
+        rows = np.random.default_rng(metrics["seed"]).permutation(len(images))[:EXAMPLES]
+        check = importance_weighted_log_prob(model, images[rows[:CHECKED]], CHECKED)
+        np.savez_compressed(entry / "examples.npz", images=images[rows], log_prob=check)
+        plot_reconstructions(model, images[rows][:12], entry / "reconstructions.png")
+        plot_samples(model.sample(64, seed=0), entry / "samples.png", columns=16)
+        plot_history(entry / "history.csv", entry / "history.png")
+        (entry / "card.md").write_text(card(folder.name, entry))
+        if folder.exists():
+            shutil.rmtree(folder)
+        entry.rename(folder)
+
+
+def card(name, folder):
+    """The card of an entry, Markdown, from its files."""
+    metrics, recipe, run = (
+        json.loads((folder / f"{part}.json").read_text()) for part in ("metrics", "recipe", "run")
+    )
+    last = run["parts"][-1]
+    commands = [block["command"] for block in metrics["likelihood"] if block["command"]]
+    return _CARD.format(
+        name=name,
+        dataset=recipe["dataset"],
+        parameters=run["parameters"],
+        latent_dim=recipe["model"]["latent_dim"],
+        window=_window(load_run(folder)),
+        binarisation=metrics["binarisation"].capitalize(),
+        split=metrics["split"],
+        seed=metrics["seed"],
+        rows="\n".join(_likelihood_row(block) for block in metrics["likelihood"]),
+        control=_control(metrics),
+        published=_published(recipe["dataset"]),
+        evaluated="\n".join(commands),
+        epochs=run["epochs"],
+        all_epochs=recipe["epochs"],
+        unfinished=_unfinished(run, recipe),
+        images=run["images"],
+        train_split=recipe["train_split"],
+        fit=_fit(recipe),
+        hours=run["wall_time_s"] / 3600,
+        cores=last["hardware"]["cores"],
+        cpu=last["hardware"]["cpu"],
+        trained=last["command"],
+        licence=_licence(recipe["dataset"]),
+        notes=recipe["notes"] or "None.",
+    )
+
+
+_CARD = """# {name}
+
+A Variational Lossy Autoencoder (Chen et al., ICLR 2017) for {dataset}: {parameters:,} parameters,
+a code of {latent_dim} numbers, and {window}.
+
+![Test images above what is drawn from their codes](reconstructions.png)
+
+Top row: test images. Below: images drawn from the code of each. What stays the same is in the code.
+
+![Samples](samples.png)
+
+## Likelihood
+
+{binarisation} binarisation, split `{split}`, noise and draw of seed {seed}; nats an image unless
+said otherwise.
+
+| images | importance samples | NLL | ELBO | KL | code bits | active units |
+|---|---|---|---|---|---|---|
+{rows}
+
+The control, the same decoder trained without a code: {control}. {published}
+
+Measured with
+
+```sh
+{evaluated}
+```
+
+## Training
+
+![Training curves](history.png)
+
+{epochs} of the recipe's {all_epochs} epochs over {images:,} images (`{train_split}`), {hours:.1f}
+hours on {cores} cores ({cpu}). {unfinished}{fit}
+
+```sh
+{trained}
+```
+
+## Licence
+
+Weights: Apache-2.0. {licence}
+
+## Notes
+
+{notes}
+"""
+
+
+def _likelihood_row(block):
+    return (
+        f"| {block['num_images']:,} | {block['importance_samples']:,} "
+        f"| {block['nll']:.2f} ± {block['nll_standard_error']:.2f} | {block['elbo']:.2f} "
+        f"| {block['kl']:.2f} | {block['code_bits']:.1f} | {block['active_units']} |"
+    )
+
+
+def _window(model):
+    network = getattr(model.likelihood_family, "network", None)
+    if network is None:
+        return "a factorised decoder"
+    return f"a decoder whose window reaches {network.receptive_field.above} rows up"
+
+
+def _published(dataset):
+    if dataset not in PUBLISHED:
+        return ""
+    paper, best = PUBLISHED[dataset]
+    return f"The paper: {paper:.2f}. Best known to us: {best}."
+
+
+def _licence(dataset):
+    known = DATASETS.get(dataset)
+    return f"Data: {known.licence}. {known.source}" if known else "Data: the user's own."
+
+
+def _unfinished(run, recipe):
+    if run["epochs"] == recipe["epochs"]:
+        return ""
+    return (
+        "The run is not finished: these are the averaged weights of its last whole epoch, and the "
+        "learning rate had not yet come down. "
+    )
+
+
+def _fit(recipe):
+    if recipe["train_split"] == "train+validation":
+        return "A final fit on training and validation images together, as in the paper."
+    return "Trained on the training images alone; the paper's final fit adds the validation images."
+
+
+def _control(metrics):
+    if "control" not in metrics:
+        return "not measured yet"
+    control = metrics["control"]
+    return (
+        f"{control['nll']:.2f} ± {control['nll_standard_error']:.2f} on {control['num_images']:,} "
+        f"images, so the code is worth {control['gain']:.2f} nats"
+    )
+
+
+def results_table():
+    """The results of all entries, a Markdown table."""
+    lines = [
+        "| entry | test NLL | images × samples | ELBO | code bits | without a code | paper "
+        "| best known |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in zoo.list():
+        metrics = zoo.info(name)["metrics"]
+        best = metrics["likelihood"][0]
+        paper, known = PUBLISHED.get(metrics["dataset"], (float("nan"), "-"))
+        control = f"{metrics['control']['nll']:.2f}" if "control" in metrics else "-"
+        lines.append(
+            f"| [{name}](zoo/{name}/card.md) | **{best['nll']:.2f}** ± "
+            f"{best['nll_standard_error']:.2f} | {best['num_images']:,} × "
+            f"{best['importance_samples']:,} | {best['elbo']:.2f} | {best['code_bits']:.1f} "
+            f"| {control} | {paper:.2f} | {known} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def renew_table(readme):
+    """Puts `results_table()` between the marks of a README."""
+    path = pathlib.Path(readme)
+    before, _, rest = path.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(
+            f"`readme` must have the marks {_BEGIN} and {_END}. Received: readme={str(readme)!r}"
+        )
+    path.write_text(f"{before}{_BEGIN}\n{results_table()}{_END}{after}")
