@@ -80,6 +80,15 @@ def test_a_run_that_was_not_measured_is_not_published(tiny_zoo, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_metrics_of_other_weights_are_not_published(tiny_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    weights = run / "model.weights.h5"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(ValueError, match="metrics of its own weights"):
+        publishing.publish(run, tmp_path / "new")
+
+
 def test_publishing_replaces_an_entry_whole(tiny_zoo, tiny_run):
     (tiny_zoo / "tiny" / "left_over.txt").write_text("old")
     publishing.publish(tiny_run, tiny_zoo / "tiny")

@@ -1,6 +1,8 @@
-"""Variational Lossy Autoencoders for Keras: models, layers, distributions, and a zoo of trained ones."""
+"""Variational Lossy Autoencoders for Keras: layers, distributions, models, and a zoo."""
 
 import importlib
+
+import keras
 
 from vlae_tf._version import __version__
 
@@ -30,3 +32,14 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *__all__})
+
+
+class _OnDemand:
+    """Stands in Keras' registry for `VLAE`, so that a saved model loads without an import more."""
+
+    @staticmethod
+    def from_config(config, custom_objects=None):
+        return __getattr__("VLAE").from_config(config, custom_objects)
+
+
+keras.saving.get_custom_objects().setdefault("vlae_tf>VLAE", _OnDemand)

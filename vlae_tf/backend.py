@@ -111,7 +111,7 @@ def compiled(model, function):
     The variables are read at each call, so that weights loaded or trained later are the ones used.
     """
     if BACKEND == "tensorflow":
-        return tf.function(function, reduce_retracing=True)
+        return tf.function(function, reduce_retracing=True, autograph=False)
 
     @jax.jit
     def stateless(values, *tensors):

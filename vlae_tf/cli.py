@@ -63,7 +63,7 @@ def evaluate(
     source: Source,
     split: Annotated[str, typer.Option(help="Split of the run's data set.")] = "test",
     importance_samples: Annotated[int, typer.Option(help="Codes drawn for each image.")] = 256,
-    images: Annotated[int | None, typer.Option(help="Only the first so many images.")] = None,
+    images: Annotated[int | None, typer.Option(help="Only so many, drawn at random.")] = None,
     control: Annotated[
         str | None, typer.Option(help="Run of the same decoder without a code, put beside.")
     ] = None,

@@ -1,5 +1,6 @@
 """From an evaluated run to an entry of the zoo, and from the entries to the results table."""
 
+import hashlib
 import json
 import pathlib
 import shutil
@@ -57,13 +58,19 @@ def publish(run, folder, data_dir=None):
             f"Received: run={str(run)!r} without {', '.join(missing)}"
         )
     metrics = json.loads((run / "metrics.json").read_text())
+    weights = hashlib.sha256((run / "model.weights.h5").read_bytes()).hexdigest()
+    if weights != metrics["weights_sha256"]:
+        raise ValueError(
+            "`run` must have metrics of its own weights: evaluate it again. "
+            f"Received: run={str(run)!r} with weights of sha256 {weights}"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publishing-") as temporary:
         entry = pathlib.Path(temporary) / folder.name
         entry.mkdir()
         for name in _COPIED:
             shutil.copy(run / name, entry)
-        model = load_run(entry)
+        model = load_run(entry, "float32")  # as `zoo.load` gives it
         images = load_arrays(metrics["dataset"], metrics["split"], data_dir)
         images = binarised(images, metrics["seed"]) if images.max() > 1 else images
         rows = np.random.default_rng(metrics["seed"]).permutation(len(images))[:EXAMPLES]

@@ -3,11 +3,6 @@
 An entry is a folder of data without code: `config.json` (the serialised model), `model.weights.h5`,
 `recipe.json`, `metrics.json` (what `vlae-tf evaluate` wrote, with the sha256 of the weights),
 `history.csv`, `examples.npz` (a few test images), `card.md` and pictures.
-
-Example:
-    >>> import vlae_tf
-    >>> isinstance(vlae_tf.zoo.list("mnist*"), list)
-    True
 """
 
 import fnmatch

@@ -89,7 +89,7 @@ def test_model_loads_in_a_fresh_process_without_custom_objects(tiny_vlae, images
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)
     run_python(
-        "import keras, numpy, vlae_tf.models\n"
+        "import keras, numpy, vlae_tf\n"
         f"model = keras.saving.load_model({str(tmp_path / 'model.keras')!r})\n"
         f"images = numpy.load({str(tmp_path / 'images.npy')!r})\n"
         f"numpy.save({str(tmp_path / 'codes.npy')!r}, model.encode(images))"
@@ -191,6 +191,7 @@ assert (model.encode(images) != code).any()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="needs both backends")
 def test_weights_from_tensorflow_give_the_same_densities_on_jax(tiny_vlae, images, tmp_path):
     pytest.importorskip("jax")

@@ -95,10 +95,13 @@ def test_training_on_batches_is_training_on_the_array(tiny_vlae, images, kind):
 # === Resumption ===
 
 
-@pytest.mark.jax
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
-    [ELBO(warmup_steps=5, free_bits=0.1), SoftFreeBitsELBO(free_bits=1.0, initial_weight=0.5)],
+    [
+        ELBO(warmup_steps=5, free_bits=0.1),
+        pytest.param(SoftFreeBitsELBO(free_bits=1.0, initial_weight=0.5), marks=pytest.mark.jax),
+    ],
     ids=lambda objective: objective.name,
 )
 def test_a_resumed_run_ends_where_the_uninterrupted_one_does(
@@ -151,6 +154,7 @@ def test_averaged_weights_are_swapped_in_for_evaluation_and_at_the_end(tiny_vlae
     assert any((a != b).any() for a, b in zip(kept, raw, strict=True))
 
 
+@pytest.mark.slow
 def test_xla_changes_no_more_than_the_noise(tiny_vlae, images):
     losses = []
     for jit_compile in (True, False):

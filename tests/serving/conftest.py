@@ -24,9 +24,9 @@ for key, value in np.load(inputs).items():
     requests.setdefault((signature, label), {})[name] = tf.constant(value)
 answers = {}
 for replica in ("first", "second"):
-    served = tf.saved_model.load(path).signatures
+    served = tf.saved_model.load(path)
     for (signature, label), request in requests.items():
-        for name, value in served[signature](**request).items():
+        for name, value in served.signatures[signature](**request).items():
             answers[f"{replica}/{signature}/{label}/{name}"] = value.numpy()
 np.savez(outputs, **answers)
 """

@@ -16,11 +16,15 @@ ALL_2X2 = np.array(list(itertools.product((0, 1), repeat=4)), "uint8").reshape(1
 SEEDS = tf.constant([0, 1, 2, 3])
 
 
+def bring_posterior_near_standard_normal(model):
+    """Where a few draws say a lot."""
+    for weight in model.posterior_family.trainable_weights:
+        weight.assign(0.2 * weight)
+
+
 def test_log_prob_converges_to_the_integral_over_the_code(tiny_vlae):
     model = tiny_vlae(image_shape=(2, 2, 1), latent_dim=1)
-    for weight in model.posterior_family.trainable_weights:
-        # Near N(0, 1), so that a thousand samples are enough.
-        weight.assign(0.2 * weight)
+    bring_posterior_near_standard_normal(model)
     step = 0.05
     grid = np.arange(-10.0, 10.0, step, dtype="float32")[:, None]
     likelihood = [
@@ -67,6 +71,7 @@ def test_without_a_code_log_prob_is_exact_and_sums_to_one(tiny_vlae):
 
 def test_posterior_that_is_a_flow_is_served_too(tiny_vlae):
     model = tiny_vlae(posterior_family=IAFPosterior(4, steps=2, hidden_units=[8], context_size=3))
+    bring_posterior_near_standard_normal(model)
     functions = Signatures(model, importance_samples=64).concrete_functions()
     encoding = functions["encode"](image=tf.constant(IMAGES))
     np.testing.assert_allclose(encoding["code"], model.encode(IMAGES), rtol=1e-5, atol=1e-5)

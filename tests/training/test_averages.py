@@ -22,7 +22,7 @@ class Trace(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
-        self.weights.append(np.array(self.model.trainable_variables[0]))
+        self.weights.append(np.array(ops.convert_to_numpy(self.model.trainable_variables[0])))
 
 
 def linear(optimizer):
@@ -47,7 +47,7 @@ def fit(model, *callbacks, **kwargs):
 
 
 def final(model):
-    return np.array(model.trainable_variables[0])
+    return np.array(ops.convert_to_numpy(model.trainable_variables[0]))
 
 
 @pytest.mark.parametrize("momentum", [0.5, 0.9995])

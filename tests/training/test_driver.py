@@ -123,12 +123,13 @@ def test_kept_weights_are_not_the_last_but_the_averaged(finished):
 
 
 def run_and_die(recipe_path, folder, where, number):
+    search_path = [str(Path(vlae_tf.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, Path(__file__).with_name("killed_run.py")]
         + [recipe_path, folder, where, str(number)],
         env=os.environ
         | {
-            "PYTHONPATH": str(Path(vlae_tf.__file__).parents[1]),
+            "PYTHONPATH": os.pathsep.join(search_path),
             "KERAS_BACKEND": keras.backend.backend(),
         },
         capture_output=True,

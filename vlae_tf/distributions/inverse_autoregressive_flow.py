@@ -5,7 +5,7 @@ from vlae_tf.distributions.diagonal_gaussian import DiagonalGaussian
 
 
 class InverseAutoregressiveFlow(tfd.TransformedDistribution):
-    """Inverse autoregressive flow: sampling in one pass, densities of other codes in d.
+    """Inverse autoregressive flow: a sample and its density in one pass, other densities in d.
 
         forward    z_i = (y_i - shift_i(y_<i, c)) * exp(-log_scale_i(y_<i, c)),    y ~ N(loc, scale)
         inverse    y_i = z_i * exp(log_scale_i(y_<i, c)) + shift_i(y_<i, c)

@@ -46,9 +46,10 @@ def export(model, filepath, version=None, importance_samples=16):
         >>> path = vlae_tf.serving.export(model, "served/tiny")
         >>> path.as_posix()
         'served/tiny/1'
-        >>> served = tf.saved_model.load(path).signatures
+        >>> served = tf.saved_model.load(path)
         >>> images = np.zeros((2, 8, 8, 1), "uint8")
-        >>> answer = served["reconstruct"](image=images, seed=np.array([0, 1], "int32"))
+        >>> seeds = np.array([0, 1], "int32")
+        >>> answer = served.signatures["reconstruct"](image=images, seed=seeds)
         >>> answer["image"].dtype.name, tuple(answer["image"].shape)
         ('uint8', (2, 8, 8, 1))
 

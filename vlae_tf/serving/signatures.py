@@ -47,7 +47,7 @@ class Signatures:
         self.importance_samples = importance_samples
 
     def encode(self, image):
-        images, valid = _binary(image)
+        images, valid = self._binary(image)
         parameters, posterior = self._posterior(images)
         return {
             "code": _only(valid, self._mean(parameters, posterior)),
@@ -56,10 +56,11 @@ class Signatures:
         }
 
     def decode(self, code, seed):
+        code = tf.ensure_shape(code, (None, self.model.latent_dim))
         return {"image": tf.cast(self.model.decode_rows(code, seed), tf.uint8)}
 
     def reconstruct(self, image, seed):
-        images, valid = _binary(image)
+        images, valid = self._binary(image)
         parameters, posterior = self._posterior(images)
         code = _only(valid, self._mean(parameters, posterior))
         return {
@@ -72,7 +73,7 @@ class Signatures:
         return {"image": tf.cast(image, tf.uint8), "code": code}
 
     def log_prob(self, image, seed):
-        images, valid = _binary(image)
+        images, valid = self._binary(image)
         _, posterior = self._posterior(images)
         # Not the noise of `sample` and `decode`, which have salts 0 and 1.
         noise = row_normal(seed, (self.importance_samples, self.model.latent_dim), salt=2)
@@ -110,6 +111,12 @@ class Signatures:
             for name, specs in inputs.items()
         }
 
+    def _binary(self, image):
+        """The images as floats, and for each whether it is one of {0, 1}."""
+        # Nothing else looks at the shape of a request; a reshape could take it for other rows.
+        image = tf.ensure_shape(image, (None, *self.model.image_shape))
+        return tf.cast(image, tf.float32), tf.reduce_all(image <= 1, axis=[1, 2, 3])
+
     def _posterior(self, images):
         parameters = self.model._encoded(images)
         return parameters, self.model.posterior_family.distribution(parameters)
@@ -132,11 +139,6 @@ def _fixed_noise(latent_dim):
     half = np.random.default_rng(0).standard_normal((_DRAWS // 2, latent_dim))
     half /= np.sqrt(np.mean(half**2, axis=0))
     return np.concatenate([half, -half]).astype("float32")
-
-
-def _binary(image):
-    """The images as floats, and for each whether it is one of {0, 1}."""
-    return tf.cast(image, tf.float32), tf.reduce_all(image <= 1, axis=[1, 2, 3])
 
 
 def _only(valid, values):

@@ -2,6 +2,7 @@ import contextlib
 
 import keras
 import numpy as np
+from keras import ops
 
 
 class AveragedEvaluation(keras.callbacks.Callback):
@@ -49,7 +50,7 @@ def averaged_weights(model):
 
 def _copies(model):
     # On JAX, an assigned variable is the same array as its source, and the next step may free it.
-    return [np.array(variable) for variable in model.trainable_variables]
+    return [np.array(ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
 
 
 def _assign(model, values):
