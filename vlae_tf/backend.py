@@ -84,7 +84,8 @@ def _row_noise(seeds, shape, salt, kind):
     if BACKEND == "tensorflow":
         draw = {"normal": tf.random.stateless_normal, "uniform": tf.random.stateless_uniform}[kind]
         return tf.map_fn(
-            # Philox under an explicit name: `auto` may pick another generator under XLA or on a TPU
+            # An explicit generator: `auto` may pick another one. Even so, XLA makes other floats of
+            # its bits: a graph that XLA compiles draws other numbers from the same seed.
             lambda seed: draw(shape, tf.stack([seed, salt]), alg="philox"),
             tf.cast(tf.convert_to_tensor(seeds), tf.int32),
             fn_output_signature=tf.TensorSpec(shape, tf.float32),

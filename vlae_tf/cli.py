@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -95,7 +96,9 @@ def evaluate(
             data_dir=data_dir,
             dtype=dtype,
             command=_command(),
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=lambda done, total: progress.update(
+                task, completed=done, total=total, refresh=True
+            ),
         )
     console.print_json(json.dumps(metrics))
 
@@ -234,6 +237,8 @@ def _progress():
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
+        # TFDS replaces Python's import for a moment; a thread that draws meanwhile would break.
+        auto_refresh=False,
     )
 
 
@@ -247,5 +252,7 @@ def main():
     try:
         app()
     except (ValueError, OSError) as error:
-        Console(stderr=True).print(f"[red]Error:[/red] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"[red]Error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
         sys.exit(1)

@@ -32,9 +32,9 @@ class TwoTerms(keras.Model):
         return ops.sum(terms) + steep
 
 
-def fit(bad=None, value=np.nan, **kwargs):
+def fit(bad=None, value=np.nan, rows=5, **kwargs):
     """Epochs of 5 steps, of which the third is bad in one column."""
-    x = np.zeros((5, 3), "float32")
+    x = np.zeros((rows, 3), "float32")
     if bad is not None:
         x[2, bad] = value
     model = TwoTerms()
@@ -63,6 +63,12 @@ def test_weights_are_looked_at_as_often_as_asked():
     # By then the loss tells as well, and the message leaves open which it was.
     with pytest.raises(FloatingPointError, match="at step 4 .*loss is nan.*gradient was so in"):
         fit(2, 1e30, every=4)
+
+
+def test_weights_are_looked_at_before_an_epoch_ends():
+    # The third step is the last one, so no loss is left to tell.
+    with pytest.raises(FloatingPointError, match="at step 3 .epoch 1.: the loss is finite but"):
+        fit(2, 1e30, rows=3, every=100)
 
 
 def test_wrong_every():

@@ -21,7 +21,8 @@ def export(model, filepath, version=None, importance_samples=16):
     version's folder appears in one move when it is whole; after a failure nothing is left of it.
 
     Args:
-        model: a `VLAE`, on the TensorFlow backend. Its dtype policy is kept.
+        model: a `VLAE`, on the TensorFlow backend. Its dtype policy is kept. In mixed precision a
+            graph's optimisation moves roundings: a few pixels in a thousand differ from Python's.
         filepath: folder of the model, which holds one folder for each version.
         version: a positive integer; one more than the highest there is unless given.
         importance_samples: number of codes that `log_prob` averages over, fixed from now on.

@@ -18,7 +18,8 @@ class NaNGuard(keras.callbacks.Callback):
     not finite spoils while the loss still looks well.
 
     Args:
-        every: steps between two looks at the weights. More than 1 saves time where a step is short.
+        every: steps between two looks at the weights, beside the one after each epoch. More than
+            1 saves time where a step is short.
 
     Raises (in `fit`):
         FloatingPointError: names the first bad term, or the layers with bad weights, and the step.
@@ -66,8 +67,14 @@ class NaNGuard(keras.callbacks.Callback):
                 + "".join(f", and so is {other} ({_TERMS[other]})" for other in others)
                 + (f", or a gradient was so in the {self.every} steps before" * (self.every > 1)),
             )
+        self._last = batch
         if (batch + 1) % self.every == 0:
             self._check_weights(batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        # Before a checkpoint is made of them.
+        if (self._last + 1) % self.every:
+            self._check_weights(self._last)
 
     def _check_weights(self, batch):
         if hasattr(self.model, "jax_state_sync"):
