@@ -1,6 +1,5 @@
 """From an evaluated run to an entry of the zoo, and from the entries to the results table."""
 
-import hashlib
 import json
 import pathlib
 import shutil
@@ -17,6 +16,7 @@ from vlae_tf.evaluation import (
     plot_samples,
 )
 from vlae_tf.training import load_run
+from vlae_tf.training.files import sha256
 
 # Nats on the test set: of the paper (Chen et al., 2017, tables 1 to 4), and the best we know of.
 PUBLISHED = {
@@ -58,7 +58,7 @@ def publish(run, folder, data_dir=None):
             f"Received: run={str(run)!r} without {', '.join(missing)}"
         )
     metrics = json.loads((run / "metrics.json").read_text())
-    weights = hashlib.sha256((run / "model.weights.h5").read_bytes()).hexdigest()
+    weights = sha256(run / "model.weights.h5")
     if weights != metrics["weights_sha256"]:
         raise ValueError(
             "`run` must have metrics of its own weights: evaluate it again. "

@@ -6,13 +6,13 @@ An entry is a folder of data without code: `config.json` (the serialised model),
 """
 
 import fnmatch
-import hashlib
 import json
 import pathlib
 
 import numpy as np
 
 from vlae_tf.training import load_run
+from vlae_tf.training.files import sha256
 
 _PACKAGE = pathlib.Path(__file__).parent
 # Installed inside the package; at the top of the repository in a checkout.
@@ -86,7 +86,7 @@ def load(name, dtype="float32"):
     path = folder(name)
     weights = path / "model.weights.h5"
     expected = json.loads((path / "metrics.json").read_text())["weights_sha256"]
-    received = hashlib.sha256(weights.read_bytes()).hexdigest()
+    received = sha256(weights)
     if received != expected:
         raise ValueError(
             f"{weights} must have the sha256 {expected} that metrics.json tells: the file is "

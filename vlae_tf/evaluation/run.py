@@ -1,6 +1,5 @@
 """Evaluation of what a training run has left behind."""
 
-import hashlib
 import json
 import pathlib
 
@@ -11,7 +10,7 @@ from vlae_tf.datasets import DATASETS, binarised, load_arrays
 from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
 from vlae_tf.training import Recipe, load_run
-from vlae_tf.training.files import write_text
+from vlae_tf.training.files import sha256, write_text
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
 
@@ -82,7 +81,7 @@ def evaluate_run(
         "split": split,
         "binarisation": recipe.binarise or (known.binarisation if known else "static"),
         "seed": seed,
-        "weights_sha256": _sha256(folder),
+        "weights_sha256": sha256(folder / "model.weights.h5"),
     }
     written = _written(path, record)
 
@@ -105,7 +104,7 @@ def evaluate_run(
     if control is not None:
         written["control"] = {
             **block.pop("control"),
-            "weights_sha256": _sha256(pathlib.Path(control)),
+            "weights_sha256": sha256(pathlib.Path(control) / "model.weights.h5"),
         }
     size = "num_images", "importance_samples"
     others = [b for b in written.pop("likelihood", []) if any(b[k] != block[k] for k in size)]
@@ -171,7 +170,3 @@ def _rows(n, num_images, seed):
             f"Received: num_images={num_images!r}"
         )
     return np.sort(np.random.default_rng(seed).permutation(n)[:num_images])
-
-
-def _sha256(folder):
-    return hashlib.sha256((folder / "model.weights.h5").read_bytes()).hexdigest()

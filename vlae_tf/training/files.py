@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import contextlib
+import hashlib
 import os
 import warnings
 
@@ -52,3 +53,8 @@ def _count_arrays(path):
     with h5py.File(path) as file:
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
     return sum(not name.startswith("optimizer/") for name in names)
+
+
+def sha256(path):
+    """The sha256 of a file, by which a measurement names the weights it was made with."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
