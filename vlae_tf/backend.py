@@ -96,6 +96,17 @@ def _row_noise(seeds, shape, salt, kind):
     )
 
 
+def add_bias(outputs, bias):
+    """`outputs + bias`, one number for each entry of the last axis.
+
+    As TensorFlow's own operation, which its graph optimiser joins with the convolution before and
+    the sum and activation after it: on a CPU a quarter of the time of a stack of convolutions.
+    """
+    if BACKEND == "tensorflow":
+        return tf.nn.bias_add(outputs, tf.convert_to_tensor(bias))
+    return outputs + jax.numpy.asarray(bias)
+
+
 def unshare(variables):
     """Gives each variable a buffer of its own, where the backend cannot train on a shared one.
 

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from vlae_tf.layers.activations import elu, sigmoid
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 
@@ -60,7 +61,7 @@ class GatedMaskedBlock(keras.layers.Layer):
             self._second_condition.build(conditioning_shape)
 
     def call(self, inputs, conditioning=None, training=False):
-        h = self._first(ops.elu(inputs))
+        h = self._first(elu(inputs))
         if conditioning is not None:
             h = h + self._first_condition(conditioning)
         h = ops.elu(h)
@@ -70,7 +71,7 @@ class GatedMaskedBlock(keras.layers.Layer):
         if conditioning is not None:
             h = h + self._second_condition(conditioning)
         a, b = ops.split(h, 2, axis=-1)
-        return inputs + a * ops.sigmoid(b)
+        return inputs + a * sigmoid(b)
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return inputs_shape

@@ -1,6 +1,6 @@
 import keras
-from keras import ops
 
+from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.gated_stack_block import GatedStackBlock
 from vlae_tf.layers.kernel_layer import pair
@@ -114,7 +114,7 @@ class GatedPixelCNN(keras.layers.Layer):
         vertical, horizontal = self._vertical(inputs), self._horizontal(inputs)
         for block in self._blocks:
             vertical, horizontal = block(vertical, horizontal, conditioning, training=training)
-        return self._output(ops.elu(horizontal))
+        return self._output(elu(horizontal))
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return (*inputs_shape[:-1], self.output_channels)

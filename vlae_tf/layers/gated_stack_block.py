@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from vlae_tf.layers.activations import sigmoid
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.kernel_layer import pair
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
@@ -99,4 +100,4 @@ class GatedStackBlock(keras.layers.Layer):
 
 def _gate(maps):
     a, b = ops.split(maps, 2, axis=-1)
-    return ops.tanh(a) * ops.sigmoid(b)
+    return ops.tanh(a) * sigmoid(b)

@@ -2,6 +2,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from vlae_tf.backend import add_bias
+
 _EPSILON = 1e-12
 
 
@@ -92,7 +94,7 @@ class KernelLayer(keras.layers.Layer):
         if self.initializing_from_data and self.weight_norm:
             self._initialize_from(inputs)
         outputs = self._linear(inputs)
-        return outputs + ops.convert_to_tensor(self.bias) if self.use_bias else outputs
+        return add_bias(outputs, self.bias) if self.use_bias else outputs
 
     def _linear(self, inputs):
         return self.apply_kernel(inputs, ops.cast(self.kernel, self.compute_dtype))

@@ -1,6 +1,6 @@
 import keras
-from keras import ops
 
+from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.gated_masked_block import GatedMaskedBlock
 from vlae_tf.layers.kernel_layer import pair
@@ -105,7 +105,7 @@ class LocalPixelCNN(keras.layers.Layer):
             h = h + self._condition(conditioning)
         for block in self._blocks:
             h = block(h, conditioning, training=training)
-        return self._output(ops.elu(h))
+        return self._output(elu(h))
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return (*inputs_shape[:-1], self.output_channels)

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.kernel_layer import pair
 
@@ -86,7 +87,7 @@ class ResidualBlock(keras.layers.Layer):
             self._skip.build(input_shape)
 
     def call(self, inputs, training=False):
-        h = ops.elu(self._first(ops.elu(inputs)))
+        h = ops.elu(self._first(elu(inputs)))
         if self._drop is not None:
             h = self._drop(h, training=training)
         skip = inputs if self._skip is None else self._skip(inputs)

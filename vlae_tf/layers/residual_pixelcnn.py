@@ -1,6 +1,6 @@
 import keras
-from keras import ops
 
+from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.kernel_layer import pair
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
@@ -121,11 +121,11 @@ class ResidualPixelCNN(keras.layers.Layer):
             h = h + self._condition(conditioning)
         pointwise = iter(self._pointwise)
         for count in range(2, self.depth + 1):
-            h = h + self._masked[0 if self.tied else count - 2](ops.elu(h))
+            h = h + self._masked[0 if self.tied else count - 2](elu(h))
             if count % 2 == 0 and count < self.depth:
                 for _ in range(self.pointwise_blocks):
                     h = next(pointwise)(h, training=training)
-        return self._output(ops.elu(h))
+        return self._output(elu(h))
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return (*inputs_shape[:-1], self.output_channels)

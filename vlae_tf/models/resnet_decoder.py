@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from vlae_tf.layers import Conv2D, Dense, ResidualBlock
+from vlae_tf.layers.activations import elu
 from vlae_tf.models.resnet_encoder import per_stage
 
 
@@ -103,7 +104,7 @@ class ResNetDecoder(keras.layers.Layer):
         h = ops.reshape(h, (-1, *self._smallest))
         for block in self._blocks:
             h = block(h, training=training)
-        return ops.elu(self._last(ops.elu(h)))
+        return ops.elu(self._last(elu(h)))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.image_shape[:2], self.maps)

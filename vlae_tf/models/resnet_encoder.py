@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from vlae_tf.layers import Conv2D, Dense, ResidualBlock
+from vlae_tf.layers.activations import elu
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -81,7 +82,7 @@ class ResNetEncoder(keras.layers.Layer):
         h = self._first(inputs)
         for block in self._blocks:
             h = block(h, training=training)
-        h = ops.elu(h)
+        h = elu(h)
         h = ops.reshape(h, (-1, h.shape[1] * h.shape[2] * h.shape[3]))
         return ops.elu(self._dense(self._drop(h, training=training)))
 
