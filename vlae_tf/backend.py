@@ -82,11 +82,21 @@ def row_uniform(seeds, shape, salt=0):
 
 def _row_noise(seeds, shape, salt, kind):
     if BACKEND == "tensorflow":
-        draw = {"normal": tf.random.stateless_normal, "uniform": tf.random.stateless_uniform}[kind]
+
+        def draw(seed):
+            # Bits of an explicit generator, made into numbers here: `auto` may pick another one,
+            # and XLA makes other floats of the same bits (tensorflow#117644).
+            bits = tf.random.stateless_uniform(
+                shape, tf.stack([seed, salt]), None, None, tf.uint32, alg="philox"
+            )
+            # The 24 bits that a float32 holds: 0 <= uniform < 1.
+            bits = tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32))
+            uniform = tf.cast(bits, tf.float32) * 2.0**-24
+            return uniform if kind == "uniform" else tf.math.ndtri(uniform + 2.0**-25)
+
         return tf.map_fn(
-            # An explicit generator: `auto` may pick another one. Even so, XLA makes other floats of
-            # its bits: a graph that XLA compiles draws other numbers from the same seed.
-            lambda seed: draw(shape, tf.stack([seed, salt]), alg="philox"),
+            # Row by row, as the last bits of a vectorised loop depend on where a number stands.
+            draw,
             tf.cast(tf.convert_to_tensor(seeds), tf.int32),
             fn_output_signature=tf.TensorSpec(shape, tf.float32),
         )
@@ -102,9 +112,9 @@ def add_bias(outputs, bias):
     As TensorFlow's own operation, which its graph optimiser joins with the convolution before and
     the sum and activation after it: on a CPU a quarter of the time of a stack of convolutions.
     """
-    if BACKEND == "tensorflow":
+    if BACKEND == "tensorflow" and len(outputs.shape) > 1:
         return tf.nn.bias_add(outputs, tf.convert_to_tensor(bias))
-    return outputs + jax.numpy.asarray(bias)
+    return outputs + keras.ops.convert_to_tensor(bias)
 
 
 def unshare(variables):
@@ -115,6 +125,34 @@ def unshare(variables):
     if BACKEND == "jax":
         for variable in variables:
             variable.assign(jax.numpy.copy(variable.value))
+
+
+def scan(step, carry, inputs):
+    """`carry, output = step(carry, inputs[i])` for i = 0, 1, ...; the last carry, outputs stacked.
+
+    `keras.ops.scan` wants outputs of the carry's shape on TensorFlow.
+
+    Args:
+        step: `(carry, list of tensors) -> (carry, tensor)`.
+        carry: a nest of tensors.
+        inputs: tensors with equal static first dimension.
+    """
+    if BACKEND == "jax":
+        return jax.lax.scan(step, carry, inputs)
+    inputs = [tf.convert_to_tensor(tensor) for tensor in inputs]
+    count = inputs[0].shape[0]
+
+    def body(i, carry, outputs):
+        carry, output = step(carry, [tensor[i] for tensor in inputs])
+        return i + 1, carry, outputs.write(i, output)
+
+    _, carry, outputs = tf.while_loop(
+        lambda i, *_: i < count,
+        body,
+        (0, carry, tf.TensorArray(tf.float32, count)),
+        maximum_iterations=count,
+    )
+    return carry, outputs.stack()
 
 
 def compiled(model, function):

@@ -9,7 +9,7 @@ from keras import ops
 
 from tests.gradients import randomise, stateless_seed
 from vlae_tf.distributions import PixelCNNBernoulli
-from vlae_tf.distributions.wavefront import wavefront
+from vlae_tf.distributions.wavefront import Wavefront
 from vlae_tf.layers import GatedPixelCNN, LocalPixelCNN, ReceptiveField, ResidualPixelCNN
 
 # TFP's JAX substrate warns when it draws uniform numbers.
@@ -121,15 +121,19 @@ class HasSlope:
     def __init__(self, network, slope):
         self.network, self.receptive_field = network, ReceptiveField(0, 0, 0, slope)
 
-    def __call__(self, *args, **kwargs):
-        return self.network(*args, **kwargs)
+    def call(self, images, conditioning, training=False):
+        return self.network(images, conditioning, training=training)
+
+    __call__ = call
 
 
 @jax
 @pytest.mark.parametrize(("slope", "steps"), [(0, 6), (1, 8), (3, 12)])
 def test_wavefront_takes_as_many_steps_as_the_slope_asks_for(slope, steps):
     # Each step adds one to every pixel, of which the pixels of its front are kept.
-    counts = wavefront(lambda x: ops.max(x) + 1 + 0 * x, ops.zeros((1, 3, 4, 1)), slope)
+    front = Wavefront(3, 4, slope)
+    counts = front.fill(lambda x: ops.max(x) + 1 + 0 * x, ops.zeros((1, 3, 4, 1)))
+    assert front.steps == steps
     assert np.max(np.asarray(counts)) == steps
     order = np.asarray(counts)[0, :, :, 0]
     np.testing.assert_array_equal(order - 1, np.add.outer(np.arange(3) * (slope + 1), np.arange(4)))
@@ -233,3 +237,56 @@ def test_compiled_with_a_batch_of_any_size(name, jit_compile):
             log_prob, whole.log_prob(whole.transform_uniform(noise))[:rows], rtol=1e-4
         )
         assert samples.shape == (2, rows, 3, 4, 1)
+
+
+def test_columns_give_the_pixels_of_whole_passes(make):
+    # At a size where columns are shorter than the image is high, so that slots are used again.
+    likelihood, noise = likelihood_of(make, 4, (13, 7, 1)), uniform(4, 13, 7, 1)
+    slope = likelihood.network.receptive_field.slope
+    front = Wavefront(13, 7, slope)
+    assert slope == 0 or front.slots < 13
+    whole = front.fill(
+        lambda images: ops.cast(ops.sigmoid(likelihood.logits(images)) > noise, "float32"),
+        ops.zeros((4, 13, 7, 1)),
+    )
+    np.testing.assert_array_equal(likelihood.transform_uniform(noise), whole)
+
+
+def test_columns_in_half_precision_are_those_of_whole_passes_but_for_rounding():
+    likelihood = likelihood_of(
+        NETWORKS["local, cone"], 16, (8, 8, 1), dtype=keras.DTypePolicy("mixed_bfloat16")
+    )
+    noise = uniform(16, 8, 8, 1)
+    images = np.asarray(likelihood.transform_uniform(noise))
+    # The first pixel that differs must have been close to even, and after it all may differ.
+    logits = np.asarray(likelihood.logits(images))
+    surprise = (noise < 1 / (1 + np.exp(-logits))) != images
+    assert surprise.mean() < 0.01
+    assert 0.05 < images.mean() < 0.95
+
+
+@jax
+def test_known_pixels_stay_and_the_others_follow_them():
+    likelihood = likelihood_of(NETWORKS["local, cone"], 6, (5, 6, 1))
+    noise = uniform(6, 5, 6, 1)
+    known = (uniform(6, 5, 6, 1)[::-1] < 0.5).astype("float32")
+    mask = np.zeros((6, 5, 6, 1), bool)
+    mask[:, :2] = True
+    images = np.asarray(likelihood.transform_uniform(noise, known, mask))
+    np.testing.assert_array_equal(images[:, :2], known[:, :2])
+    expected = noise < 1 / (1 + np.exp(-np.asarray(likelihood.logits(images))))
+    np.testing.assert_array_equal(images[:, 2:], expected[:, 2:])
+    assert np.any(images != np.asarray(likelihood.transform_uniform(noise)))
+
+
+@pytest.mark.parametrize("side", [0, 1, 2])
+@pytest.mark.parametrize("slope", [0, 1, 2, 5])
+def test_columns_and_images_undo_each_other(slope, side):
+    front = Wavefront(7, 6, slope, side)
+    images = uniform(3, 7, 6, 2)
+    columns = front.columns(images, np.arange(front.steps))
+    assert columns.shape == (front.steps, 3, front.slots, 1, 2)
+    np.testing.assert_array_equal(front.images(columns), images)
+    # Each pixel has one place.
+    index, inside = front.places(np.arange(front.steps))
+    assert sorted(index[inside].tolist()) == list(range(42))

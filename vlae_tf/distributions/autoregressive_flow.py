@@ -73,4 +73,7 @@ class AutoregressiveFlow(tfd.TransformedDistribution):
 
     def transform_noise(self, noise):
         """The code `(batch, d)` at standard normal noise: the flow's forward direction."""
-        return self.bijector.forward(noise)
+        # Not `bijector.forward`, which runs a whole network for each dimension.
+        for step in self._steps:
+            noise = step.transform_noise(noise)
+        return noise

@@ -35,6 +35,10 @@ class FactorisedBernoulli(tfd.Independent):
     def _parameter_properties(cls, dtype, num_classes=None):
         return {"logits": tfp.util.ParameterProperties(event_ndims=3)}
 
-    def transform_uniform(self, uniform):
-        """The image at uniform noise: 1 where the noise is below the pixel's probability."""
-        return ops.cast(self.distribution.probs_parameter() > uniform, "float32")
+    def transform_uniform(self, uniform, known=None, mask=None):
+        """The image at uniform noise: 1 where the noise is below the pixel's probability.
+
+        The pixels of `known` where `mask` is true stay as they are.
+        """
+        images = ops.cast(self.distribution.probs_parameter() > uniform, "float32")
+        return images if known is None else ops.where(ops.cast(mask, "bool"), known, images)

@@ -1,7 +1,7 @@
 from keras import ops
 
 from vlae_tf.backend import TensorShape, float32, tfd, tfp
-from vlae_tf.distributions.wavefront import wavefront
+from vlae_tf.distributions.column_sampling import draw
 
 
 class PixelCNNBernoulli(tfd.Distribution):
@@ -84,14 +84,27 @@ class PixelCNNBernoulli(tfd.Distribution):
         """Each pixel at its most probable in turn; the most probable image nobody can find."""
         return self.transform_uniform(0.5)
 
-    def transform_uniform(self, uniform):
+    def transform_uniform(self, uniform, known=None, mask=None):
         """The image at uniform noise: pixel by pixel, 1 where the noise is below its probability.
 
-        Deterministic: the same noise gives the same image, whatever else is in the batch.
+        Deterministic: the same noise gives the same image, whatever else is in the batch. The
+        pixels of `known` where `mask` is true stay as they are, and the others follow them; that is
+        a draw from p(unknown | known, c) if no known pixel sees an unknown one.
+
+        Args:
+            uniform: `(batch, *image_shape)`, or one number.
+            known: images of {0, 1}, `(batch, *image_shape)`.
+            mask: boolean, of the same shape.
         """
+        shape = (*ops.shape(self.conditioning)[:1], *self.image_shape)
+        inputs = [ops.broadcast_to(ops.cast(uniform, "float32"), shape)]
+        if known is not None:
+            inputs += [
+                ops.broadcast_to(ops.cast(tensor, "float32"), shape) for tensor in (known, mask)
+            ]
 
-        def choose(images):
-            return ops.cast(ops.sigmoid(self.logits(images)) > uniform, "float32")
+        def choose(logits, uniform, known=None, mask=None):
+            pixels = ops.cast(ops.sigmoid(logits) > uniform, "float32")
+            return pixels if known is None else ops.where(mask > 0, known, pixels)
 
-        blank = ops.zeros((*ops.shape(self.conditioning)[:1], *self.image_shape))
-        return wavefront(choose, blank, self.network.receptive_field.slope)
+        return draw(self.network, self.conditioning, choose, inputs)

@@ -59,6 +59,14 @@ class Conv2D(KernelLayer):
         kernel = ops.transpose(kernel, (0, 1, 3, 2))
         return ops.conv_transpose(inputs, kernel, strides=self.upsample, **options)
 
+    def _column(self, column, cache):
+        if (*self.kernel_size, self.strides, self.upsample) != (1, 1, 1, 1):
+            raise ValueError(
+                "A convolution without a mask must be 1x1 to run along a wavefront. Received: "
+                f"kernel_size={self.kernel_size}, strides={self.strides}, upsample={self.upsample}"
+            )
+        return super()._column(column, cache)
+
     def compute_output_shape(self, input_shape):
         sizes = [
             None if size is None else -(-size // self.strides) * self.upsample

@@ -60,16 +60,16 @@ class GatedMaskedBlock(keras.layers.Layer):
             self._first_condition.build(conditioning_shape)
             self._second_condition.build(conditioning_shape)
 
-    def call(self, inputs, conditioning=None, training=False):
-        h = self._first(elu(inputs))
+    def call(self, inputs, conditioning=None, training=False, cache=None):
+        h = self._first(elu(inputs), cache=cache)
         if conditioning is not None:
-            h = h + self._first_condition(conditioning)
+            h = h + self._first_condition(conditioning, cache=cache)
         h = ops.elu(h)
         if self._drop is not None:
             h = self._drop(h, training=training)
-        h = self._second(h)
+        h = self._second(h, cache=cache)
         if conditioning is not None:
-            h = h + self._second_condition(conditioning)
+            h = h + self._second_condition(conditioning, cache=cache)
         a, b = ops.split(h, 2, axis=-1)
         return inputs + a * sigmoid(b)
 

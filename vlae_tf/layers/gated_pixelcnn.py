@@ -110,11 +110,25 @@ class GatedPixelCNN(keras.layers.Layer):
             block.build(shape, shape, conditioning_shape)
         self._output.build(shape)
 
-    def call(self, inputs, conditioning=None, training=False):
-        vertical, horizontal = self._vertical(inputs), self._horizontal(inputs)
+    @property
+    def lookahead(self):
+        """How many steps of a wavefront the vertical stack must run ahead of the horizontal one."""
+        return self.blocks * (self.block_kernel_size[1] // 2)
+
+    def call(self, inputs, conditioning=None, training=False, cache=None):
+        ahead = cache and cache.ahead(self.lookahead)
+        vertical = self._vertical(inputs, cache=ahead)
+        horizontal = self._horizontal(inputs, cache=cache)
         for block in self._blocks:
-            vertical, horizontal = block(vertical, horizontal, conditioning, training=training)
-        return self._output(elu(horizontal))
+            if cache is not None:
+                side = block.kernel_size[1] // 2
+                ahead = cache.ahead(ahead.lead - side)
+                if conditioning is not None:
+                    conditioning = cache.delay(conditioning, side)
+            vertical, horizontal = block(
+                vertical, horizontal, conditioning, training=training, cache=ahead
+            )
+        return self._output(elu(horizontal), cache=cache)
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return (*inputs_shape[:-1], self.output_channels)

@@ -71,18 +71,25 @@ class GatedStackBlock(keras.layers.Layer):
             self._vertical_condition.build(conditioning_shape)
             self._horizontal_condition.build(conditioning_shape)
 
-    def call(self, vertical, horizontal, conditioning=None, training=False):
+    def call(self, vertical, horizontal, conditioning=None, training=False, cache=None):
         skip = horizontal
         if self._drop is not None:
             vertical = self._drop(vertical, training=training)
             horizontal = self._drop(horizontal, training=training)
-        vertical = self._vertical(vertical)
+        # Along a wavefront the vertical stack runs ahead, of the conditioning too.
+        ahead, here = (None, None) if cache is None else (cache, cache.ahead(0))
+        vertical = self._vertical(vertical, cache=ahead)
         if conditioning is not None:
-            vertical = vertical + self._vertical_condition(conditioning)
-        horizontal = self._horizontal(horizontal) + self._link(vertical)
+            vertical = vertical + self._vertical_condition(conditioning, cache=ahead)
+        link = self._link(vertical, cache=ahead)
+        if cache is not None:
+            link = cache.delay(link, cache.lead)
+        horizontal = self._horizontal(horizontal, cache=here) + link
         if conditioning is not None:
-            horizontal = horizontal + self._horizontal_condition(conditioning)
-        return _gate(vertical), skip + self._output(_gate(horizontal))
+            if cache is not None:
+                conditioning = cache.delay(conditioning, cache.lead)
+            horizontal = horizontal + self._horizontal_condition(conditioning, cache=here)
+        return _gate(vertical), skip + self._output(_gate(horizontal), cache=here)
 
     def compute_output_shape(self, vertical_shape, horizontal_shape, conditioning_shape=None):
         return vertical_shape, horizontal_shape

@@ -90,14 +90,32 @@ class KernelLayer(keras.layers.Layer):
             kernel = kernel * (ops.convert_to_tensor(self.gain) * ops.rsqrt(self._squared_norm()))
         return kernel
 
-    def call(self, inputs):
+    def call(self, inputs, cache=None):
         if self.initializing_from_data and self.weight_norm:
             self._initialize_from(inputs)
-        outputs = self._linear(inputs)
+        outputs = self._linear(inputs) if cache is None else self._column(inputs, cache)
         return add_bias(outputs, self.bias) if self.use_bias else outputs
 
     def _linear(self, inputs):
         return self.apply_kernel(inputs, ops.cast(self.kernel, self.compute_dtype))
+
+    def _column(self, column, cache):
+        """The layer on one column of a wavefront (`ColumnCache`), at each pixel by itself."""
+        return self._sum_of_products([column], [cache.constant(lambda: self._tap(0, 0))])
+
+    def _tap(self, row, column):
+        """The kernel at one place, `(channels, filters)`."""
+        # As a convolution in half precision has it: rounded factors, summed in full precision.
+        return ops.cast(ops.cast(self.kernel[row, column], self.compute_dtype), "float32")
+
+    def _sum_of_products(self, columns, matrices):
+        # One product for each tap: to join the columns first takes longer than to multiply them.
+        products = [
+            ops.matmul(ops.cast(ops.reshape(column, (-1, column.shape[-1])), "float32"), matrix)
+            for column, matrix in zip(columns, matrices, strict=True)
+        ]
+        shape = (-1, columns[0].shape[1], 1, matrices[0].shape[-1])
+        return ops.cast(ops.reshape(sum(products), shape), self.compute_dtype)
 
     def _initialize_from(self, inputs):
         self.gain.assign(ops.ones(self.gain.shape))

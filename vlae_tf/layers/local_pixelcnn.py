@@ -99,13 +99,13 @@ class LocalPixelCNN(keras.layers.Layer):
             block.build(shape, conditioning_shape)
         self._output.build(shape)
 
-    def call(self, inputs, conditioning=None, training=False):
-        h = self._first(inputs)
+    def call(self, inputs, conditioning=None, training=False, cache=None):
+        h = self._first(inputs, cache=cache)
         if conditioning is not None:
-            h = h + self._condition(conditioning)
+            h = h + self._condition(conditioning, cache=cache)
         for block in self._blocks:
-            h = block(h, conditioning, training=training)
-        return self._output(elu(h))
+            h = block(h, conditioning, training=training, cache=cache)
+        return self._output(elu(h), cache=cache)
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return (*inputs_shape[:-1], self.output_channels)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from vlae_tf.backend import scan
 from vlae_tf.layers.masked_dense import MaskedDense
 
 
@@ -73,11 +74,13 @@ class MADE(keras.layers.Layer):
 
         ranks = _ranks(order, event_size)
         options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
-        degrees, self._hidden, self._context = ranks, [], []
+        self._ranks = ranks
+        degrees, self._hidden, self._degrees, self._context = ranks, [], [], []
         for units in self.hidden_units:
             hidden = _hidden_degrees(units, event_size)
             mask = degrees[:, None] <= hidden[None, :]
             self._hidden.append(MaskedDense(units, mask=mask, **options))
+            self._degrees.append(hidden)
             if context_size:
                 self._context.append(
                     keras.layers.Dense(units, use_bias=False, dtype=self.dtype_policy)
@@ -135,6 +138,53 @@ class MADE(keras.layers.Layer):
         shift, log_scale = ops.split(outputs, 2, axis=-1)
         return shift, log_scale
 
+    def transform_noise(self, noise):
+        """The flow's forward direction, one input after the other: `x` with
+
+            x_i = noise_i exp(log_scale_i(x_<i)) + shift_i(x_<i)
+
+        A unit of degree r is known as soon as the first r + 1 inputs are: each step computes what
+        is new and adds it to the sums of the layer above, so that all d steps together cost one
+        call of the layer.
+
+        Args:
+            noise: float32 `(batch, d)`.
+
+        Returns:
+            `x`, of the same shape.
+        """
+        if self.context_size:
+            raise ValueError(
+                "Noise can be transformed only without a context. "
+                f"Received: context_size={self.context_size}"
+            )
+        layers = [*self._hidden, self._output]
+        kernels = [layer.kernel for layer in layers]
+        order = np.argsort(self._ranks)
+        units = [_units_of_degrees(degrees, self.event_size) for degrees in self._degrees]
+        batch = ops.zeros_like(noise[:, :1])
+
+        def step(sums, inputs):
+            position, noise, *units = inputs
+            x = noise + ops.take(sums[-1], position, axis=1)
+            if not self.mean_only:
+                log_scale = ops.take(sums[-1], position + self.event_size, axis=1)
+                x = x + noise * (ops.exp(log_scale) - 1.0)
+            new, rows, sums = x[:, None], position[None], list(sums)
+            for index, kernel in enumerate(kernels):
+                sums[index] += ops.matmul(new, ops.take(kernel, rows, axis=0))
+                if index < len(units):
+                    # There are at most so many units of a degree: -1 says there is none.
+                    rows = ops.maximum(units[index], 0)
+                    new = self.activation(ops.take(sums[index], rows, axis=1))
+                    new *= ops.cast(units[index] >= 0, new.dtype)
+            return sums, x
+
+        sums = [batch + ops.convert_to_tensor(layer.bias) for layer in layers]
+        noise = ops.take(ops.transpose(noise), order, axis=0)
+        _, x = scan(step, sums, [order.astype("int32"), noise, *units])
+        return ops.take(ops.transpose(x), self._ranks, axis=1)
+
     def compute_output_spec(self, x, context=None):
         output = keras.KerasTensor((*x.shape[:-1], self.event_size), dtype=self.compute_dtype)
         return output, None if self.mean_only else output
@@ -158,6 +208,14 @@ def _hidden_degrees(units, event_size):
     if units > last:
         return np.arange(units) % (last + 1)
     return np.linspace(0, last, units).round().astype(int)
+
+
+def _units_of_degrees(degrees, event_size):
+    """The units of each degree 0..d-1, `(d, most)`, filled up with -1."""
+    units = [np.flatnonzero(degrees == degree) for degree in range(event_size)]
+    most = max(map(len, units))
+    filled = [np.pad(row, (0, most - len(row)), constant_values=-1) for row in units]
+    return np.stack(filled).astype("int32")
 
 
 def _ranks(order, event_size):

@@ -104,6 +104,37 @@ class MaskedConv2D(KernelLayer):
             inputs = ops.pad(inputs, [[0, 0], [up, 0], [side, side], [0, 0]])
         return ops.conv(inputs, kernel, padding="valid", data_format="channels_last")
 
+    @property
+    def slope(self):
+        """Least slope of a wavefront along which the layer's inputs come no later than its outputs.
+
+        Type A and "above" must not look at their own column; "rows" looks ahead in any case.
+        """
+        up, side = (size // 2 for size in self.kernel_size)
+        return {"A": side, "B": max(side - 1, 0)}.get(self.mask_type, 0) if up else 0
+
+    def _column(self, column, cache):
+        if self.groups > 1:
+            raise ValueError(
+                f"`groups` must be 1 along a wavefront. Received: groups={self.groups}"
+            )
+        height, width = self.kernel_size
+        up, side = height // 2, width // 2
+        # How far ahead the column given lies: the last one known, the layer's own, or further.
+        lead = {"B": cache.lead, "rows": cache.lead + side}.get(self.mask_type, -1)
+        mask = self.kernel_mask((up + 1, width, 1, 1))
+        mask = np.ones((up + 1, width)) if mask is None else mask[:, :, 0, 0]
+        ago = lead - cache.lead + (cache.slope + 1) * np.arange(up, -1, -1)[:, None]
+        ago = np.where(mask, ago + side - np.arange(width), 0)
+        history = cache.history(cache.crop(column, lead), ago.max())
+        outputs = ops.zeros((*ops.shape(column)[:-1], self.filters), self.compute_dtype)
+        for row in np.flatnonzero(mask.any(axis=1)):
+            taps = np.flatnonzero(mask[row])
+            matrices = cache.constant(lambda row=row, taps=taps: [self._tap(row, t) for t in taps])
+            columns = [history[steps] for steps in ago[row, taps]]
+            outputs += _rolled(self._sum_of_products(columns, matrices), up - row)
+        return outputs
+
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
 
@@ -115,3 +146,11 @@ class MaskedConv2D(KernelLayer):
             "mask_type": self.mask_type,
             "groups": self.groups,
         }
+
+
+def _rolled(column, slots):
+    # As `ops.roll`, which takes several times as long on TensorFlow.
+    if slots % column.shape[1] == 0:
+        return column
+    slots = slots % column.shape[1]
+    return ops.concatenate([column[:, -slots:], column[:, :-slots]], axis=1)

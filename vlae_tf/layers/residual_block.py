@@ -86,12 +86,12 @@ class ResidualBlock(keras.layers.Layer):
             )
             self._skip.build(input_shape)
 
-    def call(self, inputs, training=False):
-        h = ops.elu(self._first(elu(inputs)))
+    def call(self, inputs, training=False, cache=None):
+        h = ops.elu(self._first(elu(inputs), cache=cache))
         if self._drop is not None:
             h = self._drop(h, training=training)
-        skip = inputs if self._skip is None else self._skip(inputs)
-        return skip + self._second(h)
+        skip = inputs if self._skip is None else self._skip(inputs, cache=cache)
+        return skip + self._second(h, cache=cache)
 
     def compute_output_shape(self, input_shape):
         return self._first.compute_output_shape(input_shape)

@@ -115,17 +115,17 @@ class ResidualPixelCNN(keras.layers.Layer):
         for layer in (*self._masked, *self._pointwise, self._output):
             layer.build(shape)
 
-    def call(self, inputs, conditioning=None, training=False):
-        h = self._first(inputs)
+    def call(self, inputs, conditioning=None, training=False, cache=None):
+        h = self._first(inputs, cache=cache)
         if conditioning is not None:
-            h = h + self._condition(conditioning)
+            h = h + self._condition(conditioning, cache=cache)
         pointwise = iter(self._pointwise)
         for count in range(2, self.depth + 1):
-            h = h + self._masked[0 if self.tied else count - 2](elu(h))
+            h = h + self._masked[0 if self.tied else count - 2](elu(h), cache=cache)
             if count % 2 == 0 and count < self.depth:
                 for _ in range(self.pointwise_blocks):
-                    h = next(pointwise)(h, training=training)
-        return self._output(elu(h))
+                    h = next(pointwise)(h, training=training, cache=cache)
+        return self._output(elu(h), cache=cache)
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return (*inputs_shape[:-1], self.output_channels)

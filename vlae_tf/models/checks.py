@@ -32,6 +32,47 @@ def check_images(images, image_shape):
         )
 
 
+def check_known(known, mask, shape, receptive_field):
+    """`known` and `mask` as float32 and boolean arrays of this shape, `(batch, *image_shape)`.
+
+    Raises unless the order of the decoder allows the mask: what is drawn later cannot change what
+    a known pixel saw, so that no known pixel may see an unknown one. A factorised decoder
+    (`receptive_field` None) allows any.
+    """
+    if (known is None) != (mask is None):
+        raise ValueError(
+            "`known` and `mask` must be given together. "
+            f"Received: known={known!r}, mask={mask!r}"
+        )
+    try:
+        known, mask = np.broadcast_to(known, shape), np.broadcast_to(mask, shape)
+    except ValueError as error:
+        raise ValueError(
+            f"`known` and `mask` must have shape {shape}, or broadcast to it. Received: known "
+            f"with shape {np.shape(known)}, mask with shape {np.shape(mask)}"
+        ) from error
+    check_images(known, shape[1:])
+    if mask.dtype != bool:
+        raise ValueError(f"`mask` must be boolean. Received: mask of {mask.dtype}")
+    if receptive_field is not None:
+        above, left, right, slope = receptive_field
+        certain, touched = mask.all(axis=-1), mask.any(axis=-1)
+        for up in range(above + 1):
+            for side in range(-left, (min(right, slope * up) if up else -1) + 1):
+                seer = touched[:, up:, max(-side, 0) : shape[2] - max(side, 0)]
+                seen = certain[:, : shape[1] - up, max(side, 0) : shape[2] - max(-side, 0)]
+                if (seer & ~seen).any():
+                    _, row, column = np.argwhere(seer & ~seen)[0]
+                    row, column = row + up, column + max(-side, 0)
+                    raise ValueError(
+                        "`mask` must be closed under the decoder's window: what a known pixel "
+                        "sees must be known too, as with the first rows of an image. Received: a "
+                        f"mask with pixel ({row}, {column}) known but not ({row - up}, "
+                        f"{column + side}), which it sees"
+                    )
+    return known.astype("float32"), mask
+
+
 def check_data(data, image_shape):
     """As `check_images`, for all that `fit`, `evaluate` and `predict` take.
 

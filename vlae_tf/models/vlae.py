@@ -4,7 +4,7 @@ from keras import ops
 
 from vlae_tf import layers
 from vlae_tf.backend import compiled, row_normal, row_seeds, row_uniform, unshare
-from vlae_tf.models.checks import check_data, check_image_shape, check_images
+from vlae_tf.models.checks import check_data, check_image_shape, check_images, check_known
 from vlae_tf.models.flow_prior import FlowPrior
 from vlae_tf.models.gaussian_posterior import GaussianPosterior
 from vlae_tf.models.pixelcnn_likelihood import PixelCNNLikelihood
@@ -170,10 +170,12 @@ class VLAE(keras.Model):
 
     def _decoded(self, code, training=False):
         """The decoder's maps."""
-        if not self.latent_dim:
-            # oneDNN ends the process at a matrix product over nothing: one zero says as much.
-            code = ops.zeros((ops.shape(code)[0], 1))
-        return self.decoder(code, training=training)
+        if self.latent_dim:
+            return self.decoder(code, training=training)
+        # Without a code all images have the same maps, which one row makes. Its one zero says
+        # nothing, but oneDNN ends the process at a matrix product over nothing.
+        maps = self.decoder(ops.zeros((1, 1)), training=training)
+        return ops.broadcast_to(maps, (ops.shape(code)[0], *maps.shape[1:]))
 
     # === Keras ===
 
@@ -276,12 +278,15 @@ class VLAE(keras.Model):
         """
         return self._run("encode", lambda x: self(x)["code"], self.check_images(images))
 
-    def decode(self, code, seed=0):
+    def decode(self, code, seed=0, known=None, mask=None):
         """Images drawn from p(x | z), float32 of {0, 1}, `(batch, *image_shape)`.
 
         Args:
             code: `(batch, latent_dim)`.
             seed: an integer, or one for each row. A row depends on its own code and seed alone.
+            known: images to complete: the pixels where `mask` is true stay as they are, the others
+                are drawn from p(unknown | known, z). `(batch, *image_shape)`, or what broadcasts.
+            mask: boolean, as `known`. What a known pixel sees must be known: the first rows, say.
         """
         code = np.asarray(code, "float32")
         if code.ndim != 2 or code.shape[1] != self.latent_dim or not len(code):
@@ -289,7 +294,13 @@ class VLAE(keras.Model):
                 f"`code` must have shape (batch, {self.latent_dim}), with at least one row. "
                 f"Received: code with shape {code.shape}"
             )
-        return self._run("decode", self.decode_rows, code, row_seeds(seed, len(code)))
+        rows = [code, row_seeds(seed, len(code))]
+        if known is None and mask is None:
+            return self._run("decode", self.decode_rows, *rows)
+        network = getattr(self.likelihood_family, "network", None)
+        field = network and network.receptive_field
+        rows += check_known(known, mask, (len(code), *self.image_shape), field)
+        return self._run("complete", self.decode_rows, *rows)
 
     def reconstruct(self, images, seed=0):
         """Images drawn from p(x | z) at the codes of `images`.
@@ -318,9 +329,10 @@ class VLAE(keras.Model):
             "sample", lambda s, t: self.sample_rows(s, t)[0], row_seeds(seed, n), temperatures
         )
 
-    def decode_rows(self, code, seeds):
+    def decode_rows(self, code, seeds, known=None, mask=None):
         """`decode` on tensors, for use inside graphs: one seed a row."""
-        return self.likelihood(code).transform_uniform(row_uniform(seeds, self.image_shape, salt=1))
+        noise = row_uniform(seeds, self.image_shape, salt=1)
+        return self.likelihood(code).transform_uniform(noise, known, mask)
 
     def sample_rows(self, seeds, temperatures):
         """`sample` on tensors, for use inside graphs: images and codes, one seed and temperature

@@ -1,0 +1,68 @@
+import copy
+
+from keras import ops
+
+
+class ColumnCache:
+    """What the layers of a PixelCNN remember while it runs along the wavefront of an image.
+
+    All pixels with equal t = j + (slope + 1) i are computed at once, as one *column*, an image one
+    pixel wide, `(batch, slots, 1, channels)`: row i of the image lies in slot i mod `slots`. Of a
+    masked convolution's taps, (di, dj) is the column of time t + dj + (slope + 1) di, its slots
+    rolled by -di. So each layer computes only what is new, and keeps its last few columns.
+
+    A network is run with `cache=` in place of images: once on a first column, which tells what must
+    be kept and prepares the kernels, then once for each t. Layers are told apart by the order in
+    which they are called, so that tied weights need no care.
+
+    Args:
+        slope: of the wavefront.
+        inside: maps a lead to a mask `(slots, 1, 1)`, whether the pixels of the column `lead`
+            steps ahead lie in the image.
+        state: columns kept by the cache of the step before; None for the first run.
+        constants: tensors prepared in the first run.
+
+    Attributes:
+        state: columns to keep for the next step.
+        constants: tensors prepared.
+        lead: how many steps the column that a layer is asked for lies ahead of t.
+    """
+
+    def __init__(self, slope, inside, state=None, constants=None):
+        self.slope = slope
+        self.lead = 0
+        self.state = []
+        self.constants = []
+        self._inside = inside
+        self._past = None if state is None else iter(state)
+        self._prepared = None if constants is None else iter(constants)
+
+    def ahead(self, steps):
+        """The same cache, for columns that lie `steps` ahead."""
+        view = copy.copy(self)
+        view.lead = steps
+        return view
+
+    def constant(self, make):
+        """`make()`, computed once for all steps."""
+        value = make() if self._prepared is None else next(self._prepared)
+        self.constants.append(value)
+        return value
+
+    def history(self, column, steps):
+        """`[column, the one before, ...]`, back to `steps` steps ago; zeros before the first."""
+        if self._past is None:
+            past = [ops.zeros_like(column)] * steps
+        else:
+            past = [next(self._past) for _ in range(steps)]
+        columns = [column, *past]
+        self.state.extend(columns[:steps])
+        return columns
+
+    def delay(self, column, steps):
+        """The column given `steps` steps ago."""
+        return self.history(column, steps)[-1]
+
+    def crop(self, column, lead):
+        """The column of `lead` steps ahead, zero outside the image, where convolutions see zero."""
+        return column * ops.cast(self._inside(lead), column.dtype)
