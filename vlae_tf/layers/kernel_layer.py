@@ -58,7 +58,9 @@ class KernelLayer(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = self.kernel_shape(input_shape)
-        self._mask = self.kernel_mask(shape)
+        mask = self.kernel_mask(shape)
+        # Booleans: a mask is written into every graph that uses it, and those of MADE are large.
+        self._mask = None if mask is None else np.asarray(mask, bool)
         # Masked and normalised in full precision; only the result is cast to the compute dtype.
         self._kernel = self.add_weight(
             shape=shape, initializer=self.kernel_initializer, autocast=False, name="kernel"
@@ -141,11 +143,12 @@ class KernelLayer(keras.layers.Layer):
         }
 
 
-def initialize_from_data(model, *inputs):
+def initialize_from_data(model, *inputs, run=None):
     """Data-dependent initialisation of every weight-normalised layer of `model`, on one batch.
 
-    Runs `model(*inputs)` once, eagerly; each layer normalises its outputs before it hands them on.
-    A layer without a bias gets the standard deviation only.
+    Runs `run(*inputs)`, which is the model itself unless given, once and eagerly; each layer
+    normalises its outputs before it hands them on. A layer without a bias gets the standard
+    deviation only.
 
     Example:
         >>> import keras
@@ -164,7 +167,7 @@ def initialize_from_data(model, *inputs):
     try:
         for layer in layers:
             layer.initializing_from_data = True
-        model(*inputs)
+        (run or model)(*inputs)
     finally:
         for layer in layers:
             layer.initializing_from_data = False

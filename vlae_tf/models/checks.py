@@ -41,8 +41,7 @@ def check_known(known, mask, shape, receptive_field):
     """
     if (known is None) != (mask is None):
         raise ValueError(
-            "`known` and `mask` must be given together. "
-            f"Received: known={known!r}, mask={mask!r}"
+            f"`known` and `mask` must be given together. Received: known={known!r}, mask={mask!r}"
         )
     try:
         known, mask = np.broadcast_to(known, shape), np.broadcast_to(mask, shape)

@@ -150,7 +150,7 @@ class VLAE(keras.Model):
 
     def posterior(self, images, training=False):
         """q(z | x), a TFP distribution over codes: batch `(batch,)`, event `(latent_dim,)`."""
-        return self.posterior_family.distribution(self._encoded(images, training))
+        return self.posterior_family.distribution(self.posterior_parameters(images, training))
 
     def prior(self):
         """p(z), a TFP distribution over codes: batch `()`, event `(latent_dim,)`."""
@@ -162,8 +162,8 @@ class VLAE(keras.Model):
             self._decoded(code, training=training), training=training
         )
 
-    def _encoded(self, images, training=False):
-        """The posterior's parameters."""
+    def posterior_parameters(self, images, training=False):
+        """The parameters that `posterior_family` makes a distribution of, a dict with `loc`."""
         scaled = 2.0 * ops.cast(images, "float32") - 1.0
         features = self.encoder(scaled, training=training)
         return self.posterior_family(ops.cast(features, "float32"))
@@ -180,7 +180,7 @@ class VLAE(keras.Model):
     # === Keras ===
 
     def call(self, images, training=False):
-        parameters = self._encoded(images, training)
+        parameters = self.posterior_parameters(images, training)
         posterior = self.posterior_family.distribution(parameters)
         code = posterior.transform_noise(ops.zeros_like(parameters["loc"]))
         return {"code": code, "scale": parameters["scale"]}
@@ -260,14 +260,13 @@ class VLAE(keras.Model):
     def initialize_from_data(self, images):
         """Data-dependent initialisation of the weight-normalised layers, on a batch of images.
 
-        See `vlae_tf.layers.initialize_from_data`. Call it before training.
+        Encoder, prior, decoder and PixelCNN see what they see in training: the batch, and codes
+        drawn from its posterior. See `vlae_tf.layers.initialize_from_data`. Call it before
+        training, with a hundred images or more.
         """
-        images = self.check_images(images)
-        layers.initialize_from_data(self.encoder, 2 * images - 1)
-        code = self(images)["code"]
-        layers.initialize_from_data(self.prior_family, code)
-        layers.initialize_from_data(self.decoder, code)
-        layers.initialize_from_data(self.likelihood_family, self._decoded(code), images)
+        layers.initialize_from_data(
+            self, self.check_images(images), run=lambda x: self.objective(x, model=self)
+        )
 
     # === Codes and images ===
 

@@ -5,7 +5,6 @@ from vlae_tf.training.averaged_evaluation import AveragedEvaluation
 from vlae_tf.training.checkpoint import Checkpoint
 from vlae_tf.training.collapse_warning import CollapseWarning
 from vlae_tf.training.driver import train
-from vlae_tf.training.initialization import initialize_from_images
 from vlae_tf.training.nan_guard import NaNGuard
 from vlae_tf.training.recipe import Recipe
 from vlae_tf.training.run import load_run
@@ -19,7 +18,6 @@ __all__ = [
     "NaNGuard",
     "Recipe",
     "RunRecord",
-    "initialize_from_images",
     "load_run",
     "train",
 ]

@@ -12,7 +12,6 @@ from vlae_tf.training.checkpoint import Checkpoint
 from vlae_tf.training.collapse_warning import CollapseWarning
 from vlae_tf.training.data import draws_afresh, training_images, validation_images
 from vlae_tf.training.files import load_weights, write_text
-from vlae_tf.training.initialization import initialize_from_images
 from vlae_tf.training.nan_guard import NaNGuard
 from vlae_tf.training.recipe import Recipe
 from vlae_tf.training.run import model_config
@@ -159,7 +158,7 @@ def _initialize(model, recipe, images):
     if recipe.initial_weights is not None:
         load_weights(model, pathlib.Path(recipe.initial_weights))
     elif any(getattr(layer, "weight_norm", False) for layer in model._flatten_layers()):
-        initialize_from_images(model, *_batches(recipe, images)[0])
+        model.initialize_from_data(*_batches(recipe, images)[0])
 
 
 def _batches(recipe, images, initial_epoch=0):
