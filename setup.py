@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent
 
 TEST = ["build", "pytest>=8", "ruff>=0.12"]
 JAX = ["jax>=0.7,<0.11"]
+SERVING = ["grpcio>=1.60,<2", "tensorflow-serving-api>=2.20,<2.22"]
 
 setup(
     name="vlae_tf",
@@ -54,6 +55,6 @@ setup(
         "tf-keras>=2.20,<2.22",
         "typer>=0.12",
     ],
-    extras_require={"jax": JAX, "test": TEST, "all": JAX + TEST},
+    extras_require={"jax": JAX, "serving": SERVING, "test": TEST, "all": JAX + SERVING + TEST},
     entry_points={"console_scripts": ["vlae-tf = vlae_tf.cli:main"]},
 )

@@ -1,5 +1,6 @@
 """The `vlae-tf` command."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import shlex
 import sys
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
@@ -21,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Variational Lossy Autoencoders: train, evaluate, sample, reconstruct, export.",
+    help="Variational Lossy Autoencoders: train, evaluate, sample, reconstruct, export, serve.",
 )
 zoo_app = typer.Typer(no_args_is_help=True, help="The trained models that come with the package.")
 app.add_typer(zoo_app, name="zoo")
@@ -32,6 +34,24 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same res
 DataDir = Annotated[str | None, typer.Option(help="Where TFDS keeps its data.")]
 Out = Annotated[pathlib.Path, typer.Option(help="Picture to write.")]
 Dtype = Annotated[str, typer.Option(help="Policy of the convolutions: float32, or mixed_bfloat16.")]
+
+
+@app.callback()
+def _start():
+    # TensorFlow's notices at its start heed no log level: they would drown what a command says.
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        return
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere, contextlib.suppress(ImportError):
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 @app.command()
@@ -152,15 +172,149 @@ def export(
     folder: Annotated[pathlib.Path, typer.Argument(help="Holds one folder for each version.")],
     version: Annotated[int | None, typer.Option(help="The next free one if absent.")] = None,
     importance_samples: Annotated[int, typer.Option(help="Of the signature log_prob.")] = 16,
-    dtype: Dtype = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="Of the convolutions: float32, or bfloat16 where that is faster.")
+    ] = "float32",
+    xla: Annotated[bool, typer.Option(help="Compile the signatures with XLA, for GPUs.")] = False,
+    png: Annotated[bool, typer.Option(help="Add signatures with pictures as PNG.")] = False,
+    warmup: Annotated[
+        bool, typer.Option(help="Add requests that the server answers before it takes others.")
+    ] = False,
+    warmup_images: Annotated[
+        str | None,
+        typer.Option(help="For --warmup (.npy, .npz, a folder); the entry's examples if absent."),
+    ] = None,
+    batch_sizes: Annotated[
+        str, typer.Option(help="Those that the server allows, for --warmup.")
+    ] = "1,4,16,64",
 ):
     """Write a SavedModel for TensorFlow Serving."""
-    from vlae_tf import serving, zoo
+    from vlae_tf import datasets, serving, zoo
 
-    model = zoo.load_source(source, dtype)
+    model = zoo.load_source(source, "mixed_bfloat16" if dtype == "bfloat16" else dtype)
+    images = None
+    if warmup and warmup_images is None:
+        images = zoo.examples(source)
+    elif warmup:
+        images = datasets.load_arrays(warmup_images, image_shape=model.image_shape)
     with console.status("Writing the SavedModel"):
-        path = serving.export(model, folder, version, importance_samples=importance_samples)
+        path = serving.export(
+            model,
+            folder,
+            version,
+            importance_samples=importance_samples,
+            xla=xla,
+            png=png,
+            warmup_images=images,
+            batch_sizes=_integers("batch_sizes", batch_sizes),
+        )
     console.print(f"The SavedModel is in {path}")
+
+
+@app.command()
+def serve(
+    folder: Annotated[
+        pathlib.Path | None,
+        typer.Argument(help="Of a model's versions, or with such a folder for each model."),
+    ] = None,
+    models_config: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="TensorFlow Serving's; FOLDER then stands for /models in it."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="0.0.0.0 lets every machine that reaches this one ask.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of gRPC; 0 is any free one.")] = 8500,
+    rest_port: Annotated[int, typer.Option(help="Of REST; 0 is any free one.")] = 8501,
+    poll_seconds: Annotated[float, typer.Option(help="Between looks for new versions.")] = 1.0,
+    max_request_bytes: Annotated[int, typer.Option(help="Size of a request.")] = 16 * 2**20,
+):
+    """Serve SavedModels on this machine, for development and tests.
+
+    It speaks as TensorFlow Serving does. Production is TensorFlow Serving: see export/README.md.
+    """
+    import logging
+    import signal
+    import threading
+
+    from vlae_tf import serving
+
+    # Which versions come, and which cannot.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("vlae_tf").setLevel(logging.INFO)
+    ended = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: ended.set())
+    with serving.Server(
+        folder, models_config, host, port, rest_port, poll_seconds, max_request_bytes
+    ) as server:
+        names = ", ".join(server.manager.names()) or "no model yet"
+        console.print(
+            f"Serving {names} at {server.grpc_address} and {server.rest_address}; Ctrl+C ends it",
+            soft_wrap=True,
+        )
+        ended.wait()
+
+
+@app.command()
+def client(
+    address: Annotated[str, typer.Argument(help="grpc://host:port or http://host:port")],
+    model: Annotated[str, typer.Argument(help="Its name on the server.")],
+    signature: Annotated[
+        str, typer.Argument(help="encode, decode, reconstruct, sample or log_prob.")
+    ],
+    images: Annotated[
+        str | None, typer.Option(help="A picture, a .npy or .npz file, or a folder of pictures.")
+    ] = None,
+    codes: Annotated[pathlib.Path | None, typer.Option(help="A .npy file, to decode.")] = None,
+    n: Annotated[int, typer.Option("--n", "-n", help="Number of samples.")] = 16,
+    temperature: Annotated[float, typer.Option(help="Scale of the prior's noise.")] = 1.0,
+    seed: Seed = 0,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="A .npy file or, for images, a picture; printed as JSON if absent."),
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="The highest if absent.")] = None,
+    label: Annotated[str | None, typer.Option(help="Of a version, such as stable.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that a request may take.")] = 60.0,
+):
+    """Ask a served model: TensorFlow Serving, or `vlae-tf serve`.
+
+    For example, to encode images, and to draw new ones:
+
+    vlae-tf client grpc://localhost:8500 mnist_dynamic encode --images digits.npy --out codes.npy
+
+    vlae-tf client http://localhost:8501 mnist_dynamic sample --n 64 --out samples.png
+    """
+    from vlae_tf import evaluation, serving
+
+    with serving.Client(address, model, version, label, timeout) as served:
+        if signature in ("encode", "reconstruct", "log_prob"):
+            arguments = [_binary_images(images, served.signatures())]
+        elif signature == "decode":
+            arguments = [_codes(codes)]
+        elif signature == "sample":
+            arguments = [n]
+        else:
+            raise ValueError(
+                "`signature` must be encode, decode, reconstruct, sample or log_prob. "
+                f"Received: signature={signature!r}"
+            )
+        options = {} if signature == "encode" else {"seed": seed}
+        if signature == "sample":
+            options["temperature"] = temperature
+        with console.status(f"Asking {address}"):
+            answer = getattr(served, signature)(*arguments, **options)
+    if out is None:
+        print(json.dumps(answer.tolist()))
+        return
+    if out.suffix == ".npy":
+        np.save(out, answer)
+    elif answer.ndim == 4:
+        evaluation.plot_samples(answer, out)
+    else:
+        raise ValueError(f"`out` must be a .npy file for {signature}. Received: out={str(out)!r}")
+    console.print(f"The answer, of shape {answer.shape}, is in {out}")
 
 
 @app.command()
@@ -229,6 +383,40 @@ def zoo_table(
         publishing.renew_table(readme)
 
 
+def _binary_images(source, signatures):
+    """Images of 0 and 1 in the shape that the served model takes; half grey and more becomes 1."""
+    from PIL import Image
+
+    from vlae_tf import datasets
+
+    if source is None:
+        raise ValueError("`images` must be given for this signature. Received: images=None")
+    shape = signatures["encode"]["inputs"]["image"]["shape"][1:]
+    if source.lower().endswith((".png", ".jpg", ".jpeg")):
+        with Image.open(source) as file:
+            picture = file.convert("L").resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+        images = np.asarray(picture)[None, :, :, None]
+    else:
+        images = datasets.load_arrays(source, image_shape=shape)
+    return images if images.max() <= 1 else (images >= 128).astype("uint8")
+
+
+def _integers(name, text):
+    """The integers of a list such as 1,4,16."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` must be integers with commas between. Received: {name}={text!r}"
+        ) from error
+
+
+def _codes(path):
+    if path is None:
+        raise ValueError("`codes` must be given to decode. Received: codes=None")
+    return np.load(path, allow_pickle=False)
+
+
 def _progress():
     return Progress(
         TextColumn("{task.description}"),
@@ -251,7 +439,7 @@ def main():
     """Entry point: errors that a user can mend are one line, not a traceback."""
     try:
         app()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         Console(stderr=True).print(
             f"[red]Error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True
         )

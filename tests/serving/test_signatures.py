@@ -33,7 +33,7 @@ def test_log_prob_converges_to_the_integral_over_the_code(tiny_vlae):
     prior = model.prior().log_prob(grid).numpy() + math.log(step)
     exact = logsumexp(np.array(likelihood) + prior, axis=1)
     assert logsumexp(exact) == pytest.approx(0.0, abs=1e-3), "the grid must hold the prior"
-    log_prob = Signatures(model, importance_samples=1000).concrete_functions()["log_prob"]
+    log_prob = Signatures(model, importance_samples=1000).functions()[1]["log_prob"]
     answer = log_prob(image=tf.constant(ALL_2X2), seed=tf.range(16))
     np.testing.assert_allclose(answer["log_prob"], exact, atol=0.03)
     # The bound with one code is looser, so the tolerance tells the two apart.
@@ -72,7 +72,7 @@ def test_without_a_code_log_prob_is_exact_and_sums_to_one(tiny_vlae):
 def test_posterior_that_is_a_flow_is_served_too(tiny_vlae):
     model = tiny_vlae(posterior_family=IAFPosterior(4, steps=2, hidden_units=[8], context_size=3))
     bring_posterior_near_standard_normal(model)
-    functions = Signatures(model, importance_samples=64).concrete_functions()
+    _, functions = Signatures(model, importance_samples=64).functions()
     encoding = functions["encode"](image=tf.constant(IMAGES))
     np.testing.assert_allclose(encoding["code"], model.encode(IMAGES), rtol=1e-5, atol=1e-5)
     posterior = model.posterior(IMAGES)

@@ -3,9 +3,19 @@ import pathlib
 from vlae_tf.backend import BACKEND
 from vlae_tf.models import VLAE
 from vlae_tf.serving.version import check_version, publish
+from vlae_tf.serving.warmup import write_warmup
 
 
-def export(model, filepath, version=None, importance_samples=16):
+def export(
+    model,
+    filepath,
+    version=None,
+    importance_samples=16,
+    xla=False,
+    png=False,
+    warmup_images=None,
+    batch_sizes=(1, 4, 16, 64),
+):
     """Write a model as a TensorFlow SavedModel that needs neither vlae_tf nor Keras to run.
 
         encode       image -> code, scale, code_bits            (also the default signature)
@@ -26,6 +36,12 @@ def export(model, filepath, version=None, importance_samples=16):
         filepath: folder of the model, which holds one folder for each version.
         version: a positive integer; one more than the highest there is unless given.
         importance_samples: number of codes that `log_prob` averages over, fixed from now on.
+        xla: whether XLA compiles the signatures: for GPUs. Each number of rows that comes is
+            compiled on its own, so let the server batch to `batch_sizes` and warm up.
+        png: also write `encode_png` and the like, with pictures as bytes (`PNGSignatures`).
+        warmup_images: real images, from which requests are made for each signature and batch size
+            that TensorFlow Serving answers before it takes others; None for no such requests.
+        batch_sizes: those of the requests.
 
     Returns:
         The `pathlib.Path` of the version's folder.
@@ -71,6 +87,13 @@ def export(model, filepath, version=None, importance_samples=16):
             "`importance_samples` must be a positive integer. "
             f"Received: importance_samples={importance_samples!r}"
         )
+    if warmup_images is not None:
+        warmup_images = model.check_images(warmup_images).astype("uint8")
+        if not batch_sizes or any(type(size) is not int or size < 1 for size in batch_sizes):
+            raise ValueError(
+                "`batch_sizes` must be positive integers, at least one. "
+                f"Received: batch_sizes={batch_sizes!r}"
+            )
     folder = pathlib.Path(filepath)
     check_version(folder, version)
 
@@ -78,13 +101,20 @@ def export(model, filepath, version=None, importance_samples=16):
 
     from vlae_tf.serving.signatures import Signatures
 
-    signatures = Signatures(model, importance_samples).concrete_functions()
+    functions, signatures = Signatures(model, importance_samples).functions(xla, png)
     # A bare module with the variables that are read: the model itself would bring its optimizer,
     # its metrics and its random states along.
     module = tf.Module()
     read = {v.ref(): v for function in signatures.values() for v in function.variables}
     module.weights = list(read.values())
-    signatures["serving_default"] = signatures["encode"]
-    return publish(
-        folder, version, lambda path: tf.saved_model.save(module, path, signatures=signatures)
-    )
+    # The names by which Google's inference converter finds what is to run on a TPU.
+    aliases = {f"{name}_tpu": function for name, function in functions.items()}
+    options = tf.saved_model.SaveOptions(function_aliases=aliases)
+
+    def write(path):
+        default = {"serving_default": signatures["encode"]}
+        tf.saved_model.save(module, path, signatures=signatures | default, options=options)
+        if warmup_images is not None:
+            write_warmup(path, signatures, warmup_images, batch_sizes)
+
+    return publish(folder, version, write)

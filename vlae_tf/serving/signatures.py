@@ -1,9 +1,11 @@
+import functools
 import math
 
 import numpy as np
 import tensorflow as tf
 
 from vlae_tf.backend import row_normal
+from vlae_tf.serving.png_signatures import PNGSignatures
 
 _DRAWS = 64
 
@@ -93,12 +95,18 @@ class Signatures:
             "elbo": _only(valid, tf.reduce_mean(log_weight, 0)),
         }
 
-    def concrete_functions(self):
-        """A dict of the five, traced for any number of rows."""
-        image = tf.TensorSpec((None, *self.model.image_shape), tf.uint8, name="image")
-        code = tf.TensorSpec((None, self.model.latent_dim), tf.float32, name="code")
-        seed = tf.TensorSpec((None,), tf.int32, name="seed")
-        temperature = tf.TensorSpec((None,), tf.float32, name="temperature")
+    def functions(self, xla=False, png=False, batch_size=None):
+        """A dict of `tf.function` and of concrete functions, by signature.
+
+        Args:
+            xla: whether XLA compiles them, once for each number of rows that comes.
+            png: whether to add those of `PNGSignatures`, whose pictures XLA leaves alone.
+            batch_size: fixed number of rows; any number if None.
+        """
+        image = tf.TensorSpec((batch_size, *self.model.image_shape), tf.uint8, name="image")
+        code = tf.TensorSpec((batch_size, self.model.latent_dim), tf.float32, name="code")
+        seed = tf.TensorSpec((batch_size,), tf.int32, name="seed")
+        temperature = tf.TensorSpec((batch_size,), tf.float32, name="temperature")
         inputs = {
             "encode": [image],
             "decode": [code, seed],
@@ -106,10 +114,21 @@ class Signatures:
             "sample": [seed, temperature],
             "log_prob": [image, seed],
         }
-        return {
-            name: tf.function(getattr(self, name)).get_concrete_function(*specs)
-            for name, specs in inputs.items()
+        functions = {
+            name: tf.function(getattr(self, name), jit_compile=xla or None) for name in inputs
         }
+        if png:
+            pictures = PNGSignatures(dict(functions), self.model.image_shape)
+            data = tf.TensorSpec((batch_size,), tf.string, name="image_bytes")
+            for name, specs in list(inputs.items()):
+                specs = [data if spec is image else spec for spec in specs]
+                functions[f"{name}_png"] = tf.function(functools.partial(pictures.call, name))
+                inputs[f"{name}_png"] = specs
+        concrete = {
+            name: function.get_concrete_function(**{spec.name: spec for spec in inputs[name]})
+            for name, function in functions.items()
+        }
+        return functions, concrete
 
     def _binary(self, image):
         """The images as floats, and for each whether it is one of {0, 1}."""
@@ -118,7 +137,7 @@ class Signatures:
         return tf.cast(image, tf.float32), tf.reduce_all(image <= 1, axis=[1, 2, 3])
 
     def _posterior(self, images):
-        parameters = self.model._encoded(images)
+        parameters = self.model.posterior_parameters(images)
         return parameters, self.model.posterior_family.distribution(parameters)
 
     def _mean(self, parameters, posterior):

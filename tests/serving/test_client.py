@@ -1,0 +1,219 @@
+"""The client's own checks and errors, and the two commands. Its answers: `test_served_answers`."""
+
+import http.server
+import json
+import socket
+import sys
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from tests.serving import servers
+from vlae_tf import cli
+from vlae_tf.serving import Client, Server
+
+
+@pytest.fixture(scope="module")
+def server(exported):
+    with Server(exported.parent, port=0, rest_port=0, poll_seconds=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["grpc", "rest"])
+def address(request, server):
+    return getattr(server, f"{request.param}_address")
+
+
+# === Errors ===
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"address": "localhost:8500"}, "`address` must be grpc://host:port or http://host:port"),
+        ({"address": "ftp://localhost"}, "Received: address='ftp://localhost'"),
+        ({"address": "grpc://"}, "`address` must be"),
+        ({"version": 1, "label": "stable"}, "exclude each other"),
+        ({"timeout": 0}, "`timeout` must be positive"),
+        ({"batch_size": 0}, "`batch_size` must be positive"),
+    ],
+)
+def test_arguments_that_cannot_be(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        Client(**{"address": "http://localhost:8501", "model": "tiny", **arguments})
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_nobody_there_is_said_with_the_address_and_what_to_try(scheme):
+    with socket.socket() as taken:
+        # Bound, so that no one else listens there; not listening.
+        taken.bind(("127.0.0.1", 0))
+        address = f"{scheme}://127.0.0.1:{taken.getsockname()[1]}"
+        with Client(address, "tiny", timeout=20) as client:
+            with pytest.raises(ConnectionError, match="start one with `vlae-tf serve`") as error:
+                client.status()
+    assert address in str(error.value)
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_a_deadline_ends_the_waiting(scheme):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"
+        with Client(address, "tiny", timeout=0.2) as client:
+            with pytest.raises(TimeoutError, match=r"Received: timeout=0.2, address="):
+                client.status()
+
+
+def test_a_server_of_another_kind_is_said():
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(404)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Other) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        with Client(f"http://127.0.0.1:{other.server_port}", "tiny") as client:
+            with pytest.raises(ValueError, match="HTTP status 404, without JSON"):
+                client.status()
+        other.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda c: c.encode(np.full((1, 8, 8, 1), 0.5)), "`images` must have values that uint8"),
+        (lambda c: c.encode(np.full((1, 8, 8, 1), np.nan)), "`images` must have values"),
+        (lambda c: c.encode(np.full((1, 8, 8, 1), -1)), "`images` must have values"),
+        (lambda c: c.encode(np.zeros((1, 9, 8, 1))), r"must be uint8 of shape \(None, 8, 8, 1\)"),
+        (lambda c: c.encode(np.zeros((0, 8, 8, 1))), "`images` must have at least one row"),
+        (lambda c: c.encode(1), r"of shape \(None, 8, 8, 1\). Received: image, uint8 of shape"),
+        (lambda c: c.decode([]), "`code` must have at least one row"),
+        (lambda c: c.decode(np.zeros((1, 5))), r"`code` must be float32 of shape \(None, 4\)"),
+        (lambda c: c.sample(0), "`n` must be a positive integer"),
+        (lambda c: c.sample(2, seed=-1), "`seed` must be a non-negative integer"),
+        (lambda c: c.sample(2, seed=[1, 2, 3]), "one for each of the 2 rows"),
+        (lambda c: c.predict("dream", x=1), "`signature` must be one of decode, encode"),
+        (lambda c: c.predict("encode", x=1), "`inputs` must be named image. Received: .* x$"),
+    ],
+)
+def test_mistakes_are_value_errors(address, ask, words):
+    with Client(address, "tiny", version=1) as client:
+        with pytest.raises(ValueError, match=words):
+            ask(client)
+
+
+def test_a_model_that_is_not_there_is_named(address):
+    with Client(address, "other") as client:
+        with pytest.raises(ValueError, match="one of tiny. Received: model='other'") as error:
+            client.status()
+    assert address in str(error.value)
+
+
+# === Answers ===
+
+
+def test_long_inputs_go_in_several_requests(address, requests, monkeypatch):
+    image = requests["encode"]["image"]
+    with Client(address, "tiny") as whole, Client(address, "tiny", batch_size=2) as parts:
+        asked = []
+        predict = parts.predict
+        monkeypatch.setattr(
+            parts, "predict", lambda *a, **k: asked.append(len(k["image"])) or predict(*a, **k)
+        )
+        np.testing.assert_allclose(parts.encode(image), whole.encode(image), atol=1e-5)
+        assert asked == [2, 2, 1]
+
+
+def test_signatures_tell_types_and_shapes(address):
+    with Client(address, "tiny") as client:
+        signatures = client.signatures()
+        assert client.status() == {1: "AVAILABLE"}
+    assert signatures["sample"] == {
+        "inputs": {
+            "seed": {"dtype": "int32", "shape": (None,)},
+            "temperature": {"dtype": "float32", "shape": (None,)},
+        },
+        "outputs": {
+            "code": {"dtype": "float32", "shape": (None, 4)},
+            "image": {"dtype": "uint8", "shape": (None, 8, 8, 1)},
+        },
+    }
+
+
+# === vlae-tf client, and vlae-tf serve ===
+
+
+def run(*arguments):
+    result = CliRunner().invoke(cli.app, ["client", *map(str, arguments)])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_from_a_picture_to_its_code_and_back(address, model, tmp_path):
+    image = np.triu(np.ones((8, 8), "uint8"))
+    Image.fromarray(255 * image).save(tmp_path / "image.png")
+    np.save(tmp_path / "image.npy", image.reshape(1, 8, 8, 1))
+    for name in ("image.png", "image.npy"):
+        run(address, "tiny", "encode", "--images", tmp_path / name, "--out", tmp_path / "code.npy")
+        code = np.load(tmp_path / "code.npy")
+        np.testing.assert_allclose(code, model.encode(image.reshape(1, 8, 8, 1)), atol=1e-5)
+    run(address, "tiny", "decode", "--codes", tmp_path / "code.npy", "--out", tmp_path / "x.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), model.decode(code, seed=0))
+
+
+def test_samples_into_a_picture(address, model, tmp_path):
+    run(address, "tiny", "sample", "--n", 3, "--out", tmp_path / "samples.png")
+    assert (tmp_path / "samples.png").read_bytes().startswith(b"\x89PNG")
+    printed = json.loads(run(address, "tiny", "sample", "--n", 3, "--seed", 5))
+    np.testing.assert_array_equal(printed, model.sample(3, seed=5))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tiny", "dream"], "`signature` must be encode, decode"),
+        (["tiny", "encode"], "`images` must be given"),
+        (["tiny", "decode"], "`codes` must be given"),
+        (["tiny", "encode", "--images", "none.png"], "none.png"),
+        (["tiny", "sample", "--label", "stable"], "Received: label='stable'"),
+        (["other", "sample"], "Received: model='other'"),
+    ],
+)
+def test_a_mistake_is_one_line(server, capsys, monkeypatch, arguments, words):
+    address = server.grpc_address
+    monkeypatch.setattr(sys, "argv", ["vlae-tf", "client", address, *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    message = capsys.readouterr().err
+    assert message.startswith("Error:") and words in message and "Traceback" not in message
+
+
+@pytest.mark.parametrize("command", ["serve", "client"])
+def test_the_commands_have_help(command):
+    result = CliRunner().invoke(cli.app, [command, "--help"])
+    assert result.exit_code == 0 and "TensorFlow Serving" in result.output
+
+
+def test_serve_says_what_is_wrong(tmp_path, capsys, monkeypatch):
+    # The tests keep their own way to end.
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["vlae-tf", "serve", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "`folder` must hold the versions of a model" in capsys.readouterr().err
+
+
+def test_newest_version_is_a_number(tmp_path):
+    for name in ("2", "10", "11.partial", "notes"):
+        (tmp_path / name).mkdir()
+    assert servers.newest_version(tmp_path) == 10

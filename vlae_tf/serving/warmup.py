@@ -1,0 +1,64 @@
+import numpy as np
+
+_FILE = "assets.extra/tf_serving_warmup_requests"
+
+
+def write_warmup(path, signatures, images, batch_sizes):
+    """Write requests that TensorFlow Serving answers for itself before it takes any from outside.
+
+    The first request of a signature and batch size is the slow one: kernels are chosen, memory is
+    taken, and under XLA code is compiled. One request for each signature and batch size moves that
+    to the start of the server.
+
+    Args:
+        path: folder of the version.
+        signatures: a dict of concrete functions by name.
+        images: real images, uint8 `(n, height, width, 1)`, used in turn; those of requests with
+            `image_bytes` are PNGs of them.
+        batch_sizes: those that the server allows (`allowed_batch_sizes` of its batching).
+
+    Raises:
+        ImportError: if tensorflow-serving-api is not installed.
+
+    Reference:
+        TensorFlow Serving, "SavedModel Warmup".
+    """
+    import tensorflow as tf
+
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError as error:
+        raise ImportError(
+            "Warm-up requests need tensorflow-serving-api: pip install 'vlae_tf[serving]'"
+        ) from error
+
+    file = path / _FILE
+    file.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for name, function in signatures.items():
+            positional, named = function.structured_input_signature
+            specs = {spec.name: spec for spec in (*positional, *named.values())}
+            for batch_size in batch_sizes:
+                request = predict_pb2.PredictRequest()
+                request.model_spec.name = path.parent.name
+                request.model_spec.signature_name = name
+                for key, spec in specs.items():
+                    values = _values(key, spec, np.resize(images, (batch_size, *images.shape[1:])))
+                    request.inputs[key].CopyFrom(tf.make_tensor_proto(values, spec.dtype))
+                log = prediction_log_pb2.PredictLog(request=request)
+                record = prediction_log_pb2.PredictionLog(predict_log=log)
+                writer.write(record.SerializeToString())
+
+
+def _values(key, spec, images):
+    import tensorflow as tf
+
+    if key == "image":
+        return images
+    if key == "image_bytes":
+        return [tf.io.encode_png(image * 255).numpy() for image in images]
+    if key == "seed":
+        return np.arange(len(images))
+    if key == "temperature":
+        return np.ones(len(images))
+    return np.zeros((len(images), *spec.shape[1:]))
