@@ -118,3 +118,37 @@ def test_context_missing_or_unexpected_is_refused():
 def test_mask_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"kernel's shape \(3, 2\). Received: mask.*\(2, 2\)"):
         MaskedDense(2, mask=np.ones((2, 2)))(np.zeros((1, 3)))
+
+
+@jax
+@pytest.mark.parametrize("mean_only", [True, False])
+@pytest.mark.parametrize("hidden_units", [[3], [9, 5], [4, 12, 5]])
+@pytest.mark.parametrize("order", ["forward", "reverse", [2, 0, 4, 3, 1]])
+def test_transformed_noise_is_the_fixed_point_of_the_flow(order, hidden_units, mean_only):
+    layer = MADE(5, hidden_units, mean_only, order, activation="elu")
+    layer.build((None, 5))
+    randomise(layer, 0.5)
+    noise = np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
+    x = layer.transform_noise(noise)
+    shift, log_scale = layer(x)
+    scale = 1.0 if mean_only else np.exp(ops.convert_to_numpy(log_scale))
+    expected = noise * scale + ops.convert_to_numpy(shift)
+    np.testing.assert_allclose(x, expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(np.asarray(x) - noise).max() > 0.1
+
+
+@pytest.mark.parametrize("event_size", [1, 2])
+def test_noise_of_the_smallest_events(event_size):
+    layer = MADE(event_size, [4], activation="elu")
+    layer.build((None, event_size))
+    randomise(layer)
+    noise = np.random.default_rng(0).normal(size=(3, event_size)).astype("float32")
+    x = layer.transform_noise(noise)
+    np.testing.assert_allclose(x, noise + np.asarray(layer(x)[0]), rtol=1e-4, atol=1e-5)
+
+
+def test_noise_cannot_be_transformed_with_a_context():
+    layer = MADE(3, [4], context_size=2)
+    layer.build((None, 3), (None, 2))
+    with pytest.raises(ValueError, match="without a context. Received: context_size=2"):
+        layer.transform_noise(np.zeros((1, 3), "float32"))

@@ -37,7 +37,8 @@ def write_warmup(path, signatures, images, batch_sizes):
     with tf.io.TFRecordWriter(str(file)) as writer:
         for name, function in signatures.items():
             positional, named = function.structured_input_signature
-            specs = {spec.name: spec for spec in (*positional, *named.values())}
+            # Arguments that a signature leaves out have no specification.
+            specs = {spec.name: spec for spec in (*positional, *named.values()) if spec}
             for batch_size in batch_sizes:
                 request = predict_pb2.PredictRequest()
                 request.model_spec.name = path.parent.name
