@@ -1,6 +1,5 @@
 """The `vlae-tf` command."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -34,24 +33,6 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same res
 DataDir = Annotated[str | None, typer.Option(help="Where TFDS keeps its data.")]
 Out = Annotated[pathlib.Path, typer.Option(help="Picture to write.")]
 Dtype = Annotated[str, typer.Option(help="Policy of the convolutions: float32, or mixed_bfloat16.")]
-
-
-@app.callback()
-def _start():
-    # TensorFlow's notices at its start heed no log level: they would drown what a command says.
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        return
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere, contextlib.suppress(ImportError):
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 @app.command()
