@@ -34,11 +34,8 @@ def main():
     model = vlae_tf.zoo.load(arguments.entry)
     network = model.likelihood_family.network
     height, width, _ = model.image_shape
-    steps = {
-        "naive": height * width,
-        "wavefront": Wavefront(height, width, network.receptive_field.slope).steps,
-        "columns": Wavefront(height, width, network.receptive_field.slope).steps,
-    }
+    front = Wavefront(height, width, network.receptive_field.slope).steps
+    steps = {"naive": height * width, "wavefront": front, "columns": front}
 
     def columns(seeds):
         return model.sample_rows(seeds, tf.ones_like(seeds, tf.float32))[0]
@@ -78,14 +75,14 @@ def main():
                 slow = name not in ("columns", "columns, XLA")
                 if slow and number:
                     continue
-                if not number:
-                    # Traced on its own; the slow ones need not run twice for that.
-                    sampler = sampler.get_concrete_function(seeds) if slow else sampler
-                    images[name] = sampler(seeds).numpy() if not slow else None
+                if slow:
+                    # Traced only: it need not run twice.
+                    sampler = sampler.get_concrete_function(seeds)
+                elif not number:
+                    sampler(seeds)
                 start = time.perf_counter()
-                drawn = sampler(seeds).numpy()
+                images[name] = sampler(seeds).numpy()
                 seconds[name].append(time.perf_counter() - start)
-                images[name] = drawn
         for name in ("columns, XLA", "wavefront", "naive"):
             different = np.mean(images[name] != images["columns"])
             if different:

@@ -110,7 +110,7 @@ def add_bias(outputs, bias):
     """`outputs + bias`, one number for each entry of the last axis.
 
     As TensorFlow's own operation, which its graph optimiser joins with the convolution before and
-    the sum and activation after it: on a CPU a quarter of the time of a stack of convolutions.
+    the sum and activation after it: on a CPU that saves a quarter of a stack of convolutions.
     """
     if BACKEND == "tensorflow" and len(outputs.shape) > 1:
         return tf.nn.bias_add(outputs, tf.convert_to_tensor(bias))

@@ -9,7 +9,7 @@ from vlae_tf.layers import MaskedConv2D
 from vlae_tf.layers.column_cache import ColumnCache
 
 
-def draw(network, conditioning, choose, inputs):
+def draw(network, conditioning, choose, inputs, training=False):
     """Draw images of {0, 1} from an autoregressive network along its wavefront.
 
     Each step computes one column of each layer (`ColumnCache`) and chooses the pixels of that
@@ -21,6 +21,7 @@ def draw(network, conditioning, choose, inputs):
         conditioning: maps `(batch, height, width, maps)`.
         choose: maps parameters and `inputs` at the same places to pixels, float32.
         inputs: tensors `(batch, height, width, channels)`, the first with the image's channels.
+        training: passed on to the network (dropout).
 
     Returns:
         Images `(batch, height, width, channels)`.
@@ -29,7 +30,9 @@ def draw(network, conditioning, choose, inputs):
     slope = network.receptive_field.slope
     if "cache" not in inspect.signature(network.call).parameters:
         return Wavefront(height, width, slope).fill(
-            lambda images: choose(_parameters(network, images, conditioning), *inputs),
+            lambda images: choose(
+                network_parameters(network, images, conditioning, training), *inputs
+            ),
             ops.zeros_like(inputs[0]),
         )
 
@@ -48,13 +51,13 @@ def draw(network, conditioning, choose, inputs):
 
     def run(index, pixels, conditioning, state=None, constants=None):
         cache = ColumnCache(front.slope, lambda lead: inside[index + lead + 1], state, constants)
-        return cache, _parameters(network, pixels, conditioning, cache=cache)
+        return cache, network_parameters(network, pixels, conditioning, training, cache=cache)
 
     def step(carry, inputs):
         pixels, state = carry
         index, conditioning, *inputs = inputs
-        cache, parameters = run(index, pixels, conditioning, state, first.constants)
-        pixels = choose(parameters, *inputs)
+        cache, outputs = run(index, pixels, conditioning, state, first.constants)
+        pixels = choose(outputs, *inputs)
         return (pixels, cache.state), pixels
 
     columns = [front.columns(conditioning, times + ahead)]
@@ -66,6 +69,7 @@ def draw(network, conditioning, choose, inputs):
     return front.images(drawn[ahead:])
 
 
-def _parameters(network, images, conditioning, **kwargs):
+def network_parameters(network, images, conditioning, training=False, **kwargs):
+    """The network's output for images of {0, 1}, float32."""
     scaled = 2.0 * ops.cast(images, "float32") - 1.0
-    return ops.cast(network(scaled, conditioning, training=False, **kwargs), "float32")
+    return ops.cast(network(scaled, conditioning, training=training, **kwargs), "float32")

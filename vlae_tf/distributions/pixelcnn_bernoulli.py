@@ -1,7 +1,7 @@
 from keras import ops
 
 from vlae_tf.backend import TensorShape, float32, tfd, tfp
-from vlae_tf.distributions.column_sampling import draw
+from vlae_tf.distributions.column_sampling import draw, network_parameters
 
 
 class PixelCNNBernoulli(tfd.Distribution):
@@ -61,8 +61,7 @@ class PixelCNNBernoulli(tfd.Distribution):
 
     def logits(self, images):
         """The logits of every pixel given the pixels before it, for images of {0, 1}."""
-        scaled = 2.0 * ops.cast(images, "float32") - 1.0
-        return ops.cast(self.network(scaled, self.conditioning, training=self.training), "float32")
+        return network_parameters(self.network, images, self.conditioning, self.training)
 
     def _log_prob(self, images):
         images = ops.cast(images, "float32")
@@ -107,4 +106,4 @@ class PixelCNNBernoulli(tfd.Distribution):
             pixels = ops.cast(ops.sigmoid(logits) > uniform, "float32")
             return pixels if known is None else ops.where(mask > 0, known, pixels)
 
-        return draw(self.network, self.conditioning, choose, inputs)
+        return draw(self.network, self.conditioning, choose, inputs, self.training)

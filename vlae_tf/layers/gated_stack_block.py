@@ -77,11 +77,11 @@ class GatedStackBlock(keras.layers.Layer):
             vertical = self._drop(vertical, training=training)
             horizontal = self._drop(horizontal, training=training)
         # Along a wavefront the vertical stack runs ahead, of the conditioning too.
-        ahead, here = (None, None) if cache is None else (cache, cache.ahead(0))
-        vertical = self._vertical(vertical, cache=ahead)
+        here = cache and cache.ahead(0)
+        vertical = self._vertical(vertical, cache=cache)
         if conditioning is not None:
-            vertical = vertical + self._vertical_condition(conditioning, cache=ahead)
-        link = self._link(vertical, cache=ahead)
+            vertical = vertical + self._vertical_condition(conditioning, cache=cache)
+        link = self._link(vertical, cache=cache)
         if cache is not None:
             link = cache.delay(link, cache.lead)
         horizontal = self._horizontal(horizontal, cache=here) + link

@@ -150,7 +150,7 @@ class MaskedConv2D(KernelLayer):
 
 def _rolled(column, slots):
     # As `ops.roll`, which takes several times as long on TensorFlow.
-    if slots % column.shape[1] == 0:
+    slots %= column.shape[1]
+    if not slots:
         return column
-    slots = slots % column.shape[1]
     return ops.concatenate([column[:, -slots:], column[:, :-slots]], axis=1)

@@ -22,6 +22,6 @@ def need(package):
 
     if importlib.util.find_spec(package) is None:
         raise ImportError(
-            f"Serving over gRPC, and the local server, need the package {package!r}: "
+            f"gRPC, the local server and warm-up requests need the package {package!r}: "
             "pip install 'vlae_tf[serving]'"
         )

@@ -1,5 +1,7 @@
 import numpy as np
 
+from vlae_tf.serving.serving_error import need
+
 _FILE = "assets.extra/tf_serving_warmup_requests"
 
 
@@ -25,12 +27,8 @@ def write_warmup(path, signatures, images, batch_sizes):
     """
     import tensorflow as tf
 
-    try:
-        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-    except ImportError as error:
-        raise ImportError(
-            "Warm-up requests need tensorflow-serving-api: pip install 'vlae_tf[serving]'"
-        ) from error
+    need("tensorflow_serving")
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     file = path / _FILE
     file.parent.mkdir(exist_ok=True)
