@@ -10,6 +10,8 @@ ROOT = Path(__file__).parent
 TEST = ["build", "pytest>=8", "ruff>=0.12"]
 JAX = ["jax>=0.7,<0.11"]
 SERVING = ["grpcio>=1.60,<2", "tensorflow-serving-api>=2.20,<2.22"]
+# keras-tuner's Bayesian search.
+TUNING = ["scikit-learn>=1.4"]
 
 setup(
     name="vlae_tf",
@@ -55,6 +57,12 @@ setup(
         "tf-keras>=2.20,<2.22",
         "typer>=0.12",
     ],
-    extras_require={"jax": JAX, "serving": SERVING, "test": TEST, "all": JAX + SERVING + TEST},
+    extras_require={
+        "jax": JAX,
+        "serving": SERVING,
+        "tuning": TUNING,
+        "test": TEST,
+        "all": JAX + SERVING + TUNING + TEST,
+    },
     entry_points={"console_scripts": ["vlae-tf = vlae_tf.cli:main"]},
 )

@@ -14,7 +14,10 @@ COMMANDS = (
     ["evaluate"],
     ["sample"],
     ["reconstruct"],
+    ["tune"],
     ["export"],
+    ["serve"],
+    ["client"],
     ["demo"],
     ["zoo", "list"],
     ["zoo", "info"],
@@ -59,6 +62,57 @@ def test_two_evaluations_stand_side_by_side(tiny_run, tmp_path):
     run("evaluate", tiny_run, "--importance-samples", 4, "--images", 4, "--out", out)
     blocks = json.loads(out.read_text())["likelihood"]
     assert [(b["num_images"], b["importance_samples"]) for b in blocks] == [(8, 2), (4, 4)]
+
+
+@pytest.fixture
+def search_file(tiny_recipe_file, tmp_path):
+    """A recipe whose images have a validation split."""
+    recipe = json.loads(tiny_recipe_file.read_text())
+    with np.load(recipe["dataset"]) as images:
+        np.savez(tmp_path / "images.npz", train=images["train"], validation=images["test"])
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(recipe | {"dataset": str(tmp_path / "images.npz")}))
+    return path
+
+
+def test_search_for_the_size_of_the_code(search_file, tmp_path):
+    out = tmp_path / "search"
+    arguments = ["--latent-sizes", "1,2", "--images", 8, "--importance-samples", 2, "--quiet"]
+    output = run("tune", search_file, "--out", out, *arguments)
+    assert "Best: trial" in output and "latent_dim" in output
+    run("train", out / "best_recipe.json", "--out", tmp_path / "run", "--quiet")
+    assert is_png(out / "curves.png") and is_png(out / "reconstructions.png")
+
+
+def test_search_in_which_nothing_succeeds_says_so_and_fails(search_file, tmp_path, monkeypatch):
+    from vlae_tf.tuning import recipe_tuner
+
+    def fail(*_, **__):
+        raise FloatingPointError("the loss is not finite")
+
+    monkeypatch.setattr(recipe_tuner, "train", fail)
+    arguments = ["tune", str(search_file), "--out", str(tmp_path / "search")]
+    result = CliRunner().invoke(cli.app, [*arguments, "--latent-sizes", "1,2"])
+    assert result.exit_code == 1
+    assert "No trial of 2 succeeded." in result.output
+    assert "the loss is not finite" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--latent-sizes", "two"], "JSON with commas"),
+        (["--latent-sizes", "0"], "integers of at least 1"),
+        (["--latent-sizes", ""], "at least one value"),
+        (["--choose", "learning_rate"], "FIELD=VALUE"),
+        (["--latent-sizes", "2", "--choose", "model.latent_dim=4"], "each field once"),
+        ([], "must name a field"),
+    ],
+)
+def test_search_that_cannot_be(search_file, tmp_path, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        run("tune", search_file, "--out", tmp_path / "search", *arguments)
+    assert not (tmp_path / "search").exists()
 
 
 def test_pictures(tiny_zoo, tmp_path):

@@ -3,7 +3,7 @@
 from vlae_tf.evaluation.importance import importance_weighted_log_prob, importance_weighted_terms
 from vlae_tf.evaluation.metrics import active_units, evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
-from vlae_tf.evaluation.plots import plot_history, plot_reconstructions, plot_samples
+from vlae_tf.evaluation.plots import plot_history, plot_reconstructions, plot_rows, plot_samples
 from vlae_tf.evaluation.run import evaluate_run, write_metrics
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "importance_weighted_terms",
     "plot_history",
     "plot_reconstructions",
+    "plot_rows",
     "plot_samples",
     "write_metrics",
 ]

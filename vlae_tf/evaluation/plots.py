@@ -68,6 +68,29 @@ def plot_reconstructions(model, images, path, draws=4, seed=0):
     _draw(grid.reshape(draws + 1, len(code), *grid.shape[1:]), path, labels=labels)
 
 
+def plot_rows(rows, path):
+    """Draw rows of images below each other, each with a label.
+
+    Args:
+        rows: dict of label to images, binary or intensities, `(n, height, width, 1 or 3)`, of the
+            same shape in all rows.
+        path: of the picture; the suffix decides the format.
+
+    Raises:
+        ValueError: if there are no images to draw.
+
+    Example:
+        >>> import numpy as np
+        >>> from vlae_tf.evaluation import plot_rows
+        >>> images = np.eye(8).reshape(1, 8, 8, 1).repeat(6, axis=0)
+        >>> plot_rows({"originals": images, "inverted": 1 - images}, "rows.png")
+    """
+    if not rows:
+        raise ValueError(f"`rows` must hold images to draw. Received: rows={rows!r}")
+    grid = np.stack([_images(images) for images in rows.values()])
+    _draw(grid, path, labels={label: number for number, label in enumerate(rows)})
+
+
 def plot_history(history, path):
     """Draw the training curves: the bound, and the length of the code.
 

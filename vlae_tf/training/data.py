@@ -1,6 +1,6 @@
 """The images of a recipe."""
 
-from vlae_tf.datasets import DATASETS, binarised, load_arrays
+from vlae_tf.datasets import DATASETS, ImageBatches, binarised, load_arrays
 
 
 def draws_afresh(recipe):
@@ -19,6 +19,21 @@ def validation_images(recipe, data_dir=None):
     if recipe.validation_split is None:
         return None
     return _load(recipe, recipe.validation_split, data_dir, draw=True)
+
+
+def training_batches(recipe, images, initial_epoch=0):
+    """The batches of `training_images`, in an order of their own that a resumed run repeats."""
+    return ImageBatches(
+        images,
+        recipe.batch_size,
+        binarise=draws_afresh(recipe),
+        seed=recipe.seed,
+        initial_epoch=initial_epoch,
+    )
+
+
+def validation_batches(images):
+    return ImageBatches(images, 250, shuffle=False)
 
 
 def _load(recipe, split, data_dir, draw):

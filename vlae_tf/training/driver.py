@@ -6,11 +6,15 @@ import pathlib
 
 import keras
 
-from vlae_tf.datasets import ImageBatches
 from vlae_tf.training.averaged_evaluation import AveragedEvaluation
 from vlae_tf.training.checkpoint import Checkpoint
 from vlae_tf.training.collapse_warning import CollapseWarning
-from vlae_tf.training.data import draws_afresh, training_images, validation_images
+from vlae_tf.training.data import (
+    training_batches,
+    training_images,
+    validation_batches,
+    validation_images,
+)
 from vlae_tf.training.files import load_weights, write_text
 from vlae_tf.training.nan_guard import NaNGuard
 from vlae_tf.training.recipe import Recipe
@@ -71,19 +75,11 @@ def train(
     extra = [_tensorboard(out)] if tensorboard else []
     images = training_images(recipe, data_dir)
     held_out = validation_images(recipe, data_dir)
-    steps = -(-len(images) // recipe.batch_size)
+    steps = training_batches(recipe, images).num_batches
 
-    model = recipe.build_model(images.shape[1:])
     checkpoint = Checkpoint(out)
-    if not checkpoint.latest.exists():
-        _initialize(model, recipe, images)
-    model.compile(
-        optimizer=recipe.optimizer(steps),
-        # Without it, JAX would run each operation on its own.
-        jit_compile=recipe.jit_compile or keras.backend.backend() == "jax",
-    )
+    model = compiled_model(recipe, images, initialize=not checkpoint.latest.exists())
     epoch = checkpoint.restore(model, steps)
-    validation = None if held_out is None else ImageBatches(held_out, 250, shuffle=False)
 
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "recipe.json", recipe.to_json())
@@ -92,11 +88,11 @@ def train(
     history = keras.callbacks.CSVLogger(out / "history.csv", append=True)
     try:
         model.fit(
-            _batches(recipe, images, initial_epoch=epoch),
+            training_batches(recipe, images, initial_epoch=epoch),
             shuffle=False,  # `ImageBatches` has an order of its own, which a resumed run repeats
             initial_epoch=epoch,
             epochs=recipe.epochs,
-            validation_data=validation,
+            validation_data=None if held_out is None else validation_batches(held_out),
             verbose=verbose,
             callbacks=[
                 # On JAX a look at the weights stops the machine from working ahead.
@@ -113,6 +109,19 @@ def train(
     finally:
         if history.csv_file:
             history.csv_file.close()  # Keras leaves it open when training ends with an error
+    return model
+
+
+def compiled_model(recipe, images, initialize=True):
+    """The model of a recipe, ready for `fit` with these images, with its first weights."""
+    model = recipe.build_model(images.shape[1:])
+    if initialize:
+        _initialize(model, recipe, images)
+    model.compile(
+        optimizer=recipe.optimizer(training_batches(recipe, images).num_batches),
+        # Without it, JAX would run each operation on its own.
+        jit_compile=recipe.jit_compile or keras.backend.backend() == "jax",
+    )
     return model
 
 
@@ -151,21 +160,11 @@ def _tensorboard(out):
     return keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False)
 
 
-# === The model's first weights, and its batches ===
+# === The model's first weights ===
 
 
 def _initialize(model, recipe, images):
     if recipe.initial_weights is not None:
         load_weights(model, pathlib.Path(recipe.initial_weights))
     elif any(getattr(layer, "weight_norm", False) for layer in model._flatten_layers()):
-        model.initialize_from_data(*_batches(recipe, images)[0])
-
-
-def _batches(recipe, images, initial_epoch=0):
-    return ImageBatches(
-        images,
-        recipe.batch_size,
-        binarise=draws_afresh(recipe),
-        seed=recipe.seed,
-        initial_epoch=initial_epoch,
-    )
+        model.initialize_from_data(*training_batches(recipe, images)[0])

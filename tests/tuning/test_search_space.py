@@ -1,0 +1,68 @@
+"""Which fields of a recipe a search can leave open."""
+
+import pytest
+from keras_tuner import HyperParameters
+
+from vlae_tf.tuning import SearchSpace
+
+FILTERS = "model.encoder.filters"
+
+
+def test_values_are_put_where_the_path_says(recipe):
+    space = SearchSpace(recipe, {"model.prior_family.steps": [1, 2], "learning_rate": [1e-3]})
+    changed = space.recipe({"model.prior_family.steps": 2, "learning_rate": 1e-3})
+    assert changed.model["prior_family"]["steps"] == 2
+    assert changed.differences(recipe) == ["model", "learning_rate"]
+    assert recipe.model["prior_family"]["steps"] == 1
+
+
+def test_every_kind_of_value_comes_back_from_keras_tuner(recipe):
+    choices = {
+        "model.latent_dim": [2, 4],
+        "model.encoder.dropout": [0, 0.1],
+        "model.encoder.weight_norm": [True, False],
+        FILTERS: [[2], [3]],
+        "global_clipnorm": [None, 5.0],
+    }
+    space = SearchSpace(recipe, choices)
+    hyper_parameters = space.hyper_parameters()
+    assert space.values(hyper_parameters) == {path: values[0] for path, values in choices.items()}
+    for parameter in hyper_parameters.space:
+        hyper_parameters.values[parameter.name] = parameter.values[-1]
+    # As they come to a worker.
+    values = space.values(HyperParameters.from_proto(hyper_parameters.to_proto()))
+    assert values == {path: values[-1] for path, values in choices.items()}
+    assert space.recipe(values).model["encoder"]["filters"] == [3]
+
+
+def test_short_names_tell_fields_apart(recipe):
+    choices = {"model.latent_dim": [2], FILTERS: [[2]], "model.decoder.filters": [[2]]}
+    names = SearchSpace(recipe, choices).short_names()
+    assert list(names.values()) == ["latent_dim", "encoder.filters", "decoder.filters"]
+
+
+@pytest.mark.parametrize("sizes", [[0], [-1], [2, 0], [2.0], ["2"], [True], [None]])
+def test_latent_sizes_are_positive_integers(recipe, sizes):
+    with pytest.raises(ValueError, match="integers of at least 1. Received: "):
+        SearchSpace(recipe, {"model.latent_dim": sizes})
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({}, "must name a field"),
+        ({"model.latent_dim": []}, "at least one value.*Received: model.latent_dim=.."),
+        ({"model.latent_dim": [2, 2]}, "no value twice"),
+        ({"model.prior.steps": [1]}, "the recipe has no model.prior"),
+        ({"batch_size.x": [1]}, "the recipe has no batch_size"),
+        ({"batch_sizes": [1]}, "batch_sizes=1, but.*batch_sizes"),
+        ({"batch_size": [8, -1]}, "batch_size=-1, but `batch_size` must be at least 1"),
+        ({"model.prior_family.hidden": [1]}, "The keys of prior_family"),
+        ({"model.encoder.class": ["Nothing"]}, "`encoder` must be an object"),
+        ({"validation_split": ["test"]}, "must not change what trials are compared on"),
+        ({"dataset": ["other"]}, "must not change what trials are compared on"),
+    ],
+)
+def test_choices_that_cannot_be(recipe, choices, message):
+    with pytest.raises(ValueError, match=message):
+        SearchSpace(recipe, choices)

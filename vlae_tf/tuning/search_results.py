@@ -1,0 +1,79 @@
+import collections.abc
+import json
+
+# Nats by which a larger code must be better to be worth it.
+WORTH = 0.1
+
+
+class SearchResults(collections.abc.Sequence):
+    """The `TrialResult` of each trial of a search, in the order in which they began.
+
+    Args:
+        trials: list of `TrialResult`.
+        space: the `SearchSpace`.
+        objective: the `SearchObjective`.
+
+    Attributes:
+        completed: those that were measured.
+        best: the completed one with the best score, of those whose code is not too long; or None.
+        of_each_size: the completed one with the best score of each latent size, by size.
+        conclusion: what the search says, in sentences.
+    """
+
+    def __init__(self, trials, space, objective):
+        self.space = space
+        self.objective = objective
+        self._trials = list(trials)
+        self.completed = [trial for trial in self._trials if trial.completed]
+        ranked = sorted(self.completed, key=lambda trial: objective.rank(trial.score))
+        self.best = next((trial for trial in ranked if objective.allows(trial.metrics)), None)
+        sizes = {trial.latent_dim: trial for trial in reversed(ranked)}
+        self.of_each_size = [sizes[size] for size in sorted(sizes)]
+
+    def __getitem__(self, index):
+        return self._trials[index]
+
+    def __len__(self):
+        return len(self._trials)
+
+    @property
+    def conclusion(self):
+        return [
+            *([] if self.completed else [f"No trial of {len(self)} succeeded."]),
+            *self._about_the_best(),
+            *self._about_sizes(),
+            *(
+                f"{count} of {len(self)} trials {verb}."
+                for verb, count in (
+                    ("failed", sum(trial.status == "failed" for trial in self)),
+                    ("did not finish", sum(trial.status == "unfinished" for trial in self)),
+                )
+                if count
+            ),
+        ]
+
+    def _about_the_best(self):
+        if self.best is not None:
+            values = ", ".join(f"{k} = {json.dumps(v)}" for k, v in self.best.values.items())
+            metrics = self.best.metrics
+            yield (
+                f"Best: trial {self.best.trial}, {values}, with an NLL of {metrics['nll']:.2f} "
+                f"nats and a code of {metrics['code_bits']:.1f} bits."
+            )
+        elif self.completed:
+            shortest = min(trial.metrics["code_bits"] for trial in self.completed)
+            yield (
+                f"No code was within the limit of {self.objective.max_code_bits:g} bits; the "
+                f"shortest had {shortest:.1f} bits."
+            )
+
+    def _about_sizes(self):
+        if len(self.of_each_size) < 2:
+            return
+        lowest = min(trial.metrics["nll"] for trial in self.of_each_size)
+        enough = next(t for t in self.of_each_size if t.metrics["nll"] <= lowest + WORTH)
+        yield (
+            f"The smallest code within {WORTH:g} nats of the lowest NLL has {enough.latent_dim} "
+            f"numbers: {enough.metrics['nll']:.2f} nats, {enough.metrics['code_bits']:.1f} bits, "
+            f"{enough.metrics['active_units']:.0f} active units."
+        )

@@ -1,0 +1,60 @@
+import dataclasses
+import json
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialResult:
+    """What came out of a trial.
+
+    Args:
+        trial: its number, as text.
+        latent_dim: the size of its code, whether it was searched over or not.
+        values: dict of a field's path to the value that was tried.
+        status: "completed", "failed", or "unfinished".
+        metrics: of a completed trial, as `vlae_tf.evaluation.evaluate` names them; otherwise empty.
+        score: of a completed trial; otherwise None.
+        error: of a failed trial; otherwise None.
+        minutes: of training.
+        folder: the trial's run.
+    """
+
+    trial: str
+    latent_dim: int
+    values: dict
+    status: str
+    metrics: dict
+    score: float | None
+    error: str | None
+    minutes: float | None
+    folder: pathlib.Path
+
+    @classmethod
+    def of(cls, trial, folder, space):
+        """The result of a keras-tuner `Trial` over a `SearchSpace`, whose run is in a folder."""
+        status = {"COMPLETED": "completed", "FAILED": "failed"}.get(trial.status, "unfinished")
+        metrics, record, error = {}, folder / "run.json", folder / "error.txt"
+        if status == "completed":
+            metrics = {name: trial.metrics.get_last_value(name) for name in trial.metrics.metrics}
+        minutes = None
+        if record.exists():
+            minutes = json.loads(record.read_text(encoding="utf-8"))["wall_time_s"] / 60
+        text = trial.message or "the worker gave no reason"
+        if error.exists():
+            text = error.read_text(encoding="utf-8")
+        values = space.values(trial.hyperparameters)
+        return cls(
+            trial=trial.trial_id,
+            latent_dim=space.recipe(values).model["latent_dim"],
+            values=values,
+            status=status,
+            metrics=metrics,
+            score=trial.score if status == "completed" else None,
+            error=text.strip().splitlines()[-1] if status == "failed" else None,
+            minutes=minutes,
+            folder=folder,
+        )
+
+    @property
+    def completed(self):
+        return self.status == "completed"

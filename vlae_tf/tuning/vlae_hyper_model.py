@@ -1,0 +1,100 @@
+import contextlib
+import dataclasses
+import functools
+
+import keras
+import keras_tuner
+
+from vlae_tf.training import AveragedEvaluation
+from vlae_tf.training.averaged_evaluation import averaged_weights
+from vlae_tf.training.data import (
+    training_batches,
+    training_images,
+    validation_batches,
+    validation_images,
+)
+from vlae_tf.training.driver import compiled_model
+from vlae_tf.tuning.search_space import SearchSpace
+
+
+class VLAEHyperModel(keras_tuner.HyperModel):
+    """The VLAEs of a recipe with some fields left open, for any tuner of keras-tuner.
+
+    Training images are those of the recipe's "train" split, validation images those of its
+    "validation" split, whatever the recipe says; the test split is never read. `val_` metrics, and
+    the weights that the tuner keeps, are of the averaged weights.
+
+    Args:
+        recipe: a `Recipe`.
+        choices: dict of a field's path to the values to try (see `SearchSpace`).
+        data_dir: where TFDS keeps its data.
+
+    Raises:
+        ValueError: for choices that the recipe does not take.
+
+    Example:
+        >>> import keras_tuner
+        >>> from vlae_tf.training import Recipe
+        >>> from vlae_tf.tuning import VLAEHyperModel
+        >>> hyper_model = VLAEHyperModel(
+        ...     Recipe.load("mnist_static"), {"model.latent_dim": [2, 4, 8, 16, 32, 64]}
+        ... )
+        >>> tuner = keras_tuner.RandomSearch(
+        ...     hyper_model, keras_tuner.Objective("val_elbo", "max"), max_trials=3
+        ... )  # doctest: +SKIP
+        >>> tuner.search()  # doctest: +SKIP
+        >>> best = hyper_model.recipe(tuner.get_best_hyperparameters()[0])  # doctest: +SKIP
+    """
+
+    def __init__(self, recipe, choices, data_dir=None):
+        super().__init__(name="vlae")
+        self.space = SearchSpace(held_out_recipe(recipe), choices)
+        self.data_dir = data_dir
+
+    def recipe(self, hp):
+        """The `Recipe` that these hyperparameters stand for."""
+        return self.space.recipe(self.space.values(hp))
+
+    def build(self, hp):
+        """A compiled `VLAE`."""
+        self.space.hyper_parameters(hp)
+        model = compiled_model(self.recipe(hp), self._training_images)
+        # Else Keras would leave the optimiser out when the tuner loads a model.
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    def fit(self, hp, model, *args, callbacks=(), epochs=None, **kwargs):
+        """Fit `model` to the recipe's images, or to what is given as for `model.fit`."""
+        recipe = self.recipe(hp)
+        epochs = recipe.epochs if epochs is None else epochs
+        averages = contextlib.ExitStack()
+        callbacks = [
+            AveragedEvaluation(),
+            # The tuner's own callbacks keep the weights of the best epoch.
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda *_: averages.enter_context(averaged_weights(model))
+            ),
+            *callbacks,
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: averages.close()),
+        ]
+        if not args:
+            args = [training_batches(recipe, self._training_images, kwargs.get("initial_epoch", 0))]
+            kwargs = {
+                "shuffle": False,
+                "validation_data": validation_batches(self._validation_images),
+                **kwargs,
+            }
+        return model.fit(*args, epochs=epochs, callbacks=callbacks, **kwargs)
+
+    @functools.cached_property
+    def _training_images(self):
+        return training_images(self.space.base, self.data_dir)
+
+    @functools.cached_property
+    def _validation_images(self):
+        return validation_images(self.space.base, self.data_dir)
+
+
+def held_out_recipe(recipe):
+    """The recipe with a validation split that it does not train on."""
+    return dataclasses.replace(recipe, train_split="train", validation_split="validation")
