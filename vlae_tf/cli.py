@@ -301,6 +301,10 @@ def serve(
     rest_port: Annotated[int, typer.Option(help="Of REST; 0 is any free one.")] = 8501,
     poll_seconds: Annotated[float, typer.Option(help="Between looks for new versions.")] = 1.0,
     max_request_bytes: Annotated[int, typer.Option(help="Size of a request.")] = 16 * 2**20,
+    batching: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="TensorFlow Serving's batching parameters, to join requests."),
+    ] = None,
 ):
     """Serve SavedModels on this machine, for development and tests.
 
@@ -319,7 +323,7 @@ def serve(
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())
     with serving.Server(
-        folder, models_config, host, port, rest_port, poll_seconds, max_request_bytes
+        folder, models_config, host, port, rest_port, poll_seconds, max_request_bytes, batching
     ) as server:
         names = ", ".join(server.manager.names()) or "no model yet"
         console.print(

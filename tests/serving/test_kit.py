@@ -9,6 +9,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 
 from tests.serving import servers
 from vlae_tf.serving import Client, Server, export
+from vlae_tf.serving.batching import Batching
 from vlae_tf.serving.models_config import read_models_config
 
 KIT = Path(__file__).parents[2] / "export"
@@ -26,22 +27,14 @@ FLAGS = {
     "rest_api_timeout_in_ms",
 }
 
-# TensorFlow Serving's messages that its Python package leaves out: name, number, type, repeated.
+# TensorFlow Serving's messages that its Python package leaves out: name, number, type.
 FIELD = descriptor_pb2.FieldDescriptorProto
 MESSAGES = {
-    "Int64Value": [("value", 1, FIELD.TYPE_INT64, False)],
-    "BatchingParameters": [
-        ("max_batch_size", 1, "Int64Value", False),
-        ("batch_timeout_micros", 2, "Int64Value", False),
-        ("max_enqueued_batches", 3, "Int64Value", False),
-        ("num_batch_threads", 4, "Int64Value", False),
-        ("allowed_batch_sizes", 6, FIELD.TYPE_INT64, True),
-    ],
     "PrometheusConfig": [
-        ("enable", 1, FIELD.TYPE_BOOL, False),
-        ("path", 2, FIELD.TYPE_STRING, False),
+        ("enable", 1, FIELD.TYPE_BOOL),
+        ("path", 2, FIELD.TYPE_STRING),
     ],
-    "MonitoringConfig": [("prometheus_config", 1, "PrometheusConfig", False)],
+    "MonitoringConfig": [("prometheus_config", 1, "PrometheusConfig")],
 }
 
 
@@ -50,9 +43,9 @@ def parse(name, path):
     file = descriptor_pb2.FileDescriptorProto(name="kit.proto", package="kit", syntax="proto3")
     for message, fields in MESSAGES.items():
         described = file.message_type.add(name=message)
-        for field, number, kind, repeated in fields:
+        for field, number, kind in fields:
             added = described.field.add(name=field, number=number)
-            added.label = FIELD.LABEL_REPEATED if repeated else FIELD.LABEL_OPTIONAL
+            added.label = FIELD.LABEL_OPTIONAL
             if isinstance(kind, str):
                 added.type, added.type_name = FIELD.TYPE_MESSAGE, f".kit.{kind}"
             else:
@@ -64,11 +57,11 @@ def parse(name, path):
 
 
 def test_batches_are_those_that_are_exported_and_warmed_up():
-    batching = parse("BatchingParameters", KIT / "config" / "batching.config")
-    sizes = list(batching.allowed_batch_sizes)
-    assert sizes == sorted(set(sizes)) and sizes[-1] == batching.max_batch_size.value
-    assert batching.num_batch_threads.value >= 1 and batching.max_enqueued_batches.value >= 1
-    assert tuple(sizes) == inspect.signature(export).parameters["batch_sizes"].default
+    batching = Batching.read(KIT / "config" / "batching.config")
+    assert batching.allowed_batch_sizes[-1] == batching.max_batch_size
+    assert (
+        batching.allowed_batch_sizes == inspect.signature(export).parameters["batch_sizes"].default
+    )
 
 
 def test_metrics_are_where_prometheus_is_sent():

@@ -46,7 +46,8 @@ def grpc_server(service, host, port, max_request_bytes):
         return response
 
     server = grpc.server(
-        concurrent.futures.ThreadPoolExecutor(thread_name_prefix="grpc"),
+        # A request that waits for company in its batch keeps a thread.
+        concurrent.futures.ThreadPoolExecutor(max_workers=64, thread_name_prefix="grpc"),
         options=[
             ("grpc.max_receive_message_length", max_request_bytes),
             ("grpc.max_send_message_length", -1),

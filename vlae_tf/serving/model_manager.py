@@ -18,6 +18,7 @@ class ModelManager:
 
     Args:
         read_config: gives the `ModelServerConfig` of now; called at each `refresh`.
+        batching: a `Batching`, or None.
 
     Example:
         >>> from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
@@ -28,8 +29,9 @@ class ModelManager:
         []
     """
 
-    def __init__(self, read_config):
+    def __init__(self, read_config, batching=None):
         self.read_config = read_config
+        self.batching = batching
         self._models = {}
         # Looking up never waits for loading.
         self._lookup = threading.Lock()
@@ -123,7 +125,7 @@ class ModelManager:
             return
         model.loading = version
         try:
-            servable = Servable(path)
+            servable = Servable(path, self.batching)
         except Exception as error:
             # A SavedModel of others may fail in any way; the server goes on without it.
             logger.warning("%s cannot be served: %s", path, error)

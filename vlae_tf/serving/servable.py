@@ -4,6 +4,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from vlae_tf.serving.serving_error import ServingError
+from vlae_tf.serving.warmup import warmup_requests
 
 _CODES = {getattr(tf.errors, name): name for name in dir(tf.errors) if name.isupper()}
 
@@ -11,8 +12,11 @@ _CODES = {getattr(tf.errors, name): name for name in dir(tf.errors) if name.isup
 class Servable:
     """One version of any SavedModel in memory: checks a request against its signature, and answers.
 
+    The warm-up requests that lie with it are answered before any other.
+
     Args:
         path: folder of the SavedModel.
+        batching: a `Batching`, to join requests that come at the same time; or None.
 
     Raises:
         Exception: whatever TensorFlow says of a SavedModel that cannot be loaded.
@@ -28,7 +32,7 @@ class Servable:
         {'y': array([2., 4.], dtype=float32)}
     """
 
-    def __init__(self, path):
+    def __init__(self, path, batching=None):
         # The signatures as they were written: what a client is told, and what its request must fit.
         saved_model = saved_model_pb2.SavedModel.FromString(
             (pathlib.Path(path) / "saved_model.pb").read_bytes()
@@ -41,14 +45,20 @@ class Servable:
             if "serve" in graph.meta_info_def.tags
             for name, definition in graph.signature_def.items()
         }
+        self._functions = dict(self._loaded.signatures)
+        if batching is not None:
+            self._functions = {n: batching.joined(f) for n, f in self._functions.items()}
+        for request in warmup_requests(pathlib.Path(path)):
+            inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+            self.predict(request.model_spec.signature_name, inputs)
 
     def definition(self, signature):
         """The `SignatureDef` of a name; of "serving_default" for an empty one."""
         signature = signature or "serving_default"
-        if signature not in self._loaded.signatures:
+        if signature not in self._functions:
             raise ServingError(
                 "INVALID_ARGUMENT",
-                f"`signature_name` must be one of {', '.join(sorted(self._loaded.signatures))}. "
+                f"`signature_name` must be one of {', '.join(sorted(self._functions))}. "
                 f"Received: signature_name={signature!r}",
             )
         return self.definitions[signature]
@@ -70,7 +80,7 @@ class Servable:
             _check_names("output_filter", outputs, definition.outputs)
         for name, value in inputs.items():
             check_tensor(name, value.dtype, value.shape, definition.inputs[name])
-        function = self._loaded.signatures[signature or "serving_default"]
+        function = self._functions[signature or "serving_default"]
         try:
             answer = function(**{name: tf.constant(value) for name, value in inputs.items()})
             return {name: answer[name].numpy() for name in sorted(outputs or answer)}

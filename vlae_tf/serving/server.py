@@ -10,8 +10,7 @@ class Server:
     """Serves SavedModels on this machine as TensorFlow Serving does, for development and tests.
 
     The same version folders, the same models.config, the same gRPC and REST interfaces; any
-    SavedModel will do. It has neither batching nor metrics, and Python's speed: production is
-    TensorFlow Serving.
+    SavedModel will do. It has no metrics, and Python's speed: production is TensorFlow Serving.
 
     New versions are served as they appear: a version is loaded beside the one before, which goes
     when the last request that it was given is answered.
@@ -25,6 +24,8 @@ class Server:
         rest_port: of REST; 0 is any free one.
         poll_seconds: time between two looks for new versions; 0 to leave that to `refresh`.
         max_request_bytes: size of a request.
+        batching: file in the format of TensorFlow Serving's `--batching_parameters_file`, to join
+            requests that come at the same time; each is computed by itself unless given.
 
     Raises:
         ValueError: for an argument that cannot be.
@@ -51,6 +52,7 @@ class Server:
         rest_port=8501,
         poll_seconds=1.0,
         max_request_bytes=16 * 2**20,
+        batching=None,
     ):
         need("grpc")
         need("tensorflow_serving")
@@ -65,13 +67,15 @@ class Server:
                 "`max_request_bytes` must be from 1 to 2 GiB - 1, gRPC's own bound. "
                 f"Received: max_request_bytes={max_request_bytes!r}"
             )
+        from vlae_tf.serving.batching import Batching
         from vlae_tf.serving.model_manager import ModelManager
         from vlae_tf.serving.models_config import folder_config, read_models_config
 
+        joined = None if batching is None else Batching.read(batching)
         if models_config is None:
-            self.manager = ModelManager(lambda: folder_config(folder))
+            self.manager = ModelManager(lambda: folder_config(folder), joined)
         else:
-            self.manager = ModelManager(lambda: read_models_config(models_config, folder))
+            self.manager = ModelManager(lambda: read_models_config(models_config, folder), joined)
         self.host = f"[{host}]" if ":" in host else host
         self.port = port
         self.rest_port = rest_port

@@ -49,6 +49,21 @@ def write_warmup(path, signatures, images, batch_sizes):
                 writer.write(record.SerializeToString())
 
 
+def warmup_requests(path):
+    """The `PredictRequest` messages that lie with the SavedModel in this folder, if any."""
+    import tensorflow as tf
+
+    file = path / _FILE
+    if not file.exists():
+        return
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        if log.HasField("predict_log"):
+            yield log.predict_log.request
+
+
 def _values(key, spec, images):
     import tensorflow as tf
 
