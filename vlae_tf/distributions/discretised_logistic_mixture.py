@@ -1,0 +1,193 @@
+import numpy as np
+from keras import ops
+
+from vlae_tf.backend import TensorShape, float32, tfd, tfp
+
+# The least logarithm of a scale, on the -1..1 scale of pixels: a ninth of a level of 256.
+_LEAST_LOG_SCALE = -7.0
+
+
+class DiscretisedLogisticMixture(tfd.Distribution):
+    """Mixture of discretised logistics over a pixel's channels, which are coupled linearly.
+
+        p(x) = sum_k pi_k prod_c [ F((y_c + h - m_kc) / s_kc) - F((y_c - h - m_kc) / s_kc) ]
+        m_k1 = loc_k1,    m_k2 = loc_k2 + a_k y_1,    m_k3 = loc_k3 + b_k y_1 + c_k y_2
+
+    with F the sigmoid, y = 2 x / (levels - 1) - 1, the levels on -1..1, and h = 1 / (levels - 1),
+    half the distance of two. The lowest level has all that lies below it, the highest all above. It
+    is computed as a product, in which nothing cancels:
+
+        F(u) - F(l) = F(u) F(-l) (1 - exp(l - u))
+
+    Args:
+        logits: of the mixture's weights pi, `(..., components)`.
+        loc: `(..., channels, components)`.
+        log_scale: log s, as `loc`; not less than -7.
+        coefficients: a, b, c, `(..., channels (channels - 1) / 2, components)`, row by row of the
+            triangle; None leaves the channels of a component independent.
+        levels: number of values of a channel.
+
+    Shapes: batch `(...,)`, event `(channels,)`; `log_prob` takes x of 0..levels-1, float or
+    integer, is in nats and float32.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.distributions import DiscretisedLogisticMixture
+        >>> size = DiscretisedLogisticMixture.parameter_count(channels=3, components=10)
+        >>> p = DiscretisedLogisticMixture.of_parameters(keras.ops.zeros((8, 8, size)), 3)
+        >>> tuple(p.log_prob(keras.ops.ones((8, 8, 3))).shape)
+        (8, 8)
+
+    Reference:
+        Salimans et al., "PixelCNN++", 2017, equations 1 to 3.
+    """
+
+    def __init__(
+        self,
+        logits,
+        loc,
+        log_scale,
+        coefficients=None,
+        levels=256,
+        name="DiscretisedLogisticMixture",
+    ):
+        parameters = dict(locals())
+        self.logits = ops.cast(logits, "float32")
+        self.loc = ops.cast(loc, "float32")
+        self.log_scale = ops.maximum(ops.cast(log_scale, "float32"), _LEAST_LOG_SCALE)
+        self.coefficients = None if coefficients is None else ops.cast(coefficients, "float32")
+        self.levels = levels
+        super().__init__(
+            dtype=float32,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=name,
+        )
+
+    @staticmethod
+    def parameter_count(channels, components):
+        """How many numbers `of_parameters` takes for a pixel."""
+        pairs = channels * (channels - 1) // 2
+        return components * (1 + 2 * channels + pairs)
+
+    @classmethod
+    def of_parameters(cls, parameters, channels, levels=256):
+        """The mixture of a network's outputs, `(..., parameter_count(channels, components))`.
+
+        They are logits, loc, log_scale and coefficients in this order; the coefficients go through
+        a tanh.
+
+        Raises:
+            ValueError: if there is no number of components that they fit.
+        """
+        per_component = cls.parameter_count(channels, 1)
+        size = parameters.shape[-1]
+        components, rest = divmod(size, per_component)
+        if rest or not components:
+            raise ValueError(
+                f"`parameters` must have a multiple of {per_component} channels, for "
+                f"{channels} channels of a pixel. Received: {size} channels"
+            )
+        ends = np.cumsum([1, channels, channels]) * components
+        logits, loc, log_scale, coefficients = ops.split(parameters, ends.tolist(), axis=-1)
+        shape = parameters.shape[:-1]
+        shape = tuple(ops.shape(parameters)[i] if n is None else n for i, n in enumerate(shape))
+
+        def by_component(tensor, rows):
+            return ops.reshape(tensor, (*shape, rows, components))
+
+        pairs = channels * (channels - 1) // 2
+        return cls(
+            logits,
+            by_component(loc, channels),
+            by_component(log_scale, channels),
+            ops.tanh(by_component(coefficients, pairs)) if pairs else None,
+            levels,
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        matrix = tfp.util.ParameterProperties(event_ndims=2)
+        return {
+            "logits": tfp.util.ParameterProperties(event_ndims=1),
+            "loc": matrix,
+            "log_scale": matrix,
+            "coefficients": matrix,
+        }
+
+    def _event_shape(self):
+        return TensorShape(self.loc.shape[-2:-1])
+
+    def _event_shape_tensor(self):
+        return [self.loc.shape[-2]]
+
+    def _log_prob(self, x):
+        x = ops.cast(x, "float32")[..., None]
+        y, half = self._scaled(x), 1.0 / (self.levels - 1)
+        inverse_scale = ops.exp(-self.log_scale)
+        distance = y - self._means(y)
+        lower, upper = (distance - half) * inverse_scale, (distance + half) * inverse_scale
+        lowest, highest = ops.equal(x, 0.0), ops.equal(x, self.levels - 1.0)
+        # Of the lowest level the lower edge is minus infinity, of the highest the upper one plus.
+        log_prob = ops.where(highest, 0.0, -ops.softplus(-upper))
+        log_prob = log_prob + ops.where(lowest, 0.0, -ops.softplus(lower))
+        inside = ops.log(-ops.expm1(-2.0 * half * inverse_scale))
+        log_prob = log_prob + ops.where(ops.logical_or(lowest, highest), 0.0, inside)
+        weights = ops.log_softmax(self.logits, axis=-1)
+        return ops.logsumexp(weights + ops.sum(log_prob, axis=-2), axis=-1)
+
+    def _sample_n(self, n, seed=None):
+        shape = (n, *ops.shape(self.logits)[:-1], self.loc.shape[-2] + 1)
+        return self.transform_uniform(tfd.Uniform(0.0, 1.0).sample(shape, seed=seed))
+
+    def transform_uniform(self, uniform):
+        """The pixel at uniform noise, `(..., channels + 1)`: one for the component, one a channel.
+
+        Deterministic, and a sample: the level in whose bin the inverse of the logistic's
+        distribution function lies.
+        """
+        uniform = ops.cast(uniform, "float32")
+        cumulative = ops.cumsum(ops.softmax(self.logits, axis=-1), axis=-1)
+        # The last sum may be less than one by a rounding.
+        passed = ops.cast(cumulative[..., :-1] <= uniform[..., :1], "int32")
+        chosen = ops.one_hot(ops.sum(passed, axis=-1), self.logits.shape[-1], dtype="float32")
+
+        def of_component(tensor):
+            return ops.sum(tensor * chosen[..., None, :], axis=-1)
+
+        loc, scale = of_component(self.loc), ops.exp(of_component(self.log_scale))
+        noise = ops.clip(uniform[..., 1:], 1e-7, 1.0 - 1e-7)
+        noise = ops.log(noise) - ops.log1p(-noise)
+        coefficients = None if self.coefficients is None else of_component(self.coefficients)
+        levels, scaled = [], []
+        for channel in range(self.loc.shape[-2]):
+            y = loc[..., channel] + scale[..., channel] * noise[..., channel]
+            for pair, earlier in _pairs(channel) if coefficients is not None else ():
+                y = y + coefficients[..., pair] * scaled[earlier]
+            level = ops.clip(ops.round((y + 1.0) * (self.levels - 1) / 2.0), 0, self.levels - 1)
+            levels.append(level)
+            scaled.append(self._scaled(level))
+        return ops.stack(levels, axis=-1)
+
+    def _scaled(self, levels):
+        return 2.0 * levels / (self.levels - 1) - 1.0
+
+    def _means(self, y):
+        """The locations given the channels before, `(..., channels, components)`."""
+        if self.coefficients is None:
+            return self.loc
+        means = []
+        for channel in range(self.loc.shape[-2]):
+            mean = self.loc[..., channel, :]
+            for pair, earlier in _pairs(channel):
+                mean = mean + self.coefficients[..., pair, :] * y[..., earlier, :]
+            means.append(mean)
+        return ops.stack(means, axis=-2)
+
+
+def _pairs(channel):
+    """Rows of the coefficients that couple a channel to each one before it."""
+    first = channel * (channel - 1) // 2
+    return [(first + earlier, earlier) for earlier in range(channel)]
