@@ -46,7 +46,7 @@ def main():
             likelihood = model.likelihood(code)
             noise = row_uniform(seeds, model.image_shape, salt=1)
             return Wavefront(height, width, slope).fill(
-                lambda images: tf.cast(tf.sigmoid(likelihood.logits(images)) > noise, tf.float32),
+                lambda images: likelihood.choose(likelihood.parameters_of(images), noise),
                 tf.zeros_like(noise),
             )
 

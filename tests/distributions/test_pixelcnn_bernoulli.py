@@ -30,6 +30,12 @@ NETWORKS = {
     "gated, block": lambda **kw: GatedPixelCNN(
         filters=3, blocks=1, first_kernel_size=(5, 3), block_kernel_size=1, **kw
     ),
+    "local, even": lambda **kw: LocalPixelCNN(
+        filters=3, blocks=1, first_kernel_size=(5, 4), block_kernel_size=(3, 2), **kw
+    ),
+    "gated, even": lambda **kw: GatedPixelCNN(
+        filters=3, blocks=1, first_kernel_size=(5, 4), block_kernel_size=(1, 2), **kw
+    ),
     "gated, wide": lambda **kw: GatedPixelCNN(filters=3, blocks=2, first_kernel_size=3, **kw),
 }
 # One of each class also on JAX: compiling each takes long.
@@ -68,7 +74,7 @@ def raster(likelihood, noise):
     """The naive sampler: one pass of the network for each pixel."""
     images = np.zeros_like(noise)
     for i, j in np.ndindex(noise.shape[1:3]):
-        logits = np.asarray(likelihood.logits(images))[:, i, j]
+        logits = np.asarray(likelihood.parameters_of(images))[:, i, j]
         images[:, i, j] = noise[:, i, j] < 1 / (1 + np.exp(-logits))
     return images
 
@@ -93,7 +99,7 @@ def test_log_prob_is_the_product_over_pixels_of_what_came_before(make):
     expected, known = 0.0, np.zeros_like(images)
     for i, j in np.ndindex(4, 5):
         # Later pixels are all zero here, so no logit can have seen them.
-        logits = np.asarray(likelihood.logits(known), "float64")[:, i, j, 0]
+        logits = np.asarray(likelihood.parameters_of(known), "float64")[:, i, j, 0]
         sign = 2 * images[:, i, j, 0] - 1
         expected = expected - np.log1p(np.exp(-sign * logits))
         known[:, i, j] = images[:, i, j]
@@ -166,7 +172,7 @@ def test_frequencies_of_samples_are_their_probabilities(make):
 def test_mode_takes_each_pixel_at_its_most_probable():
     likelihood = likelihood_of(NETWORKS["local, cone"], 4, (4, 4, 1))
     mode = np.asarray(likelihood.mode())
-    np.testing.assert_array_equal(mode, np.asarray(likelihood.logits(mode)) > 0)
+    np.testing.assert_array_equal(mode, np.asarray(likelihood.parameters_of(mode)) > 0)
     assert 0 < mode.mean() < 1
 
 
@@ -246,7 +252,7 @@ def test_columns_give_the_pixels_of_whole_passes(make):
     front = Wavefront(13, 7, slope)
     assert slope == 0 or front.slots < 13
     whole = front.fill(
-        lambda images: ops.cast(ops.sigmoid(likelihood.logits(images)) > noise, "float32"),
+        lambda images: ops.cast(ops.sigmoid(likelihood.parameters_of(images)) > noise, "float32"),
         ops.zeros((4, 13, 7, 1)),
     )
     np.testing.assert_array_equal(likelihood.transform_uniform(noise), whole)
@@ -259,7 +265,7 @@ def test_columns_in_half_precision_are_those_of_whole_passes_but_for_rounding():
     noise = uniform(16, 8, 8, 1)
     images = np.asarray(likelihood.transform_uniform(noise))
     # The first pixel that differs must have been close to even, and after it all may differ.
-    logits = np.asarray(likelihood.logits(images))
+    logits = np.asarray(likelihood.parameters_of(images))
     surprise = (noise < 1 / (1 + np.exp(-logits))) != images
     assert surprise.mean() < 0.01
     assert 0.05 < images.mean() < 0.95
@@ -274,7 +280,7 @@ def test_known_pixels_stay_and_the_others_follow_them():
     mask[:, :2] = True
     images = np.asarray(likelihood.transform_uniform(noise, known, mask))
     np.testing.assert_array_equal(images[:, :2], known[:, :2])
-    expected = noise < 1 / (1 + np.exp(-np.asarray(likelihood.logits(images))))
+    expected = noise < 1 / (1 + np.exp(-np.asarray(likelihood.parameters_of(images))))
     np.testing.assert_array_equal(images[:, 2:], expected[:, 2:])
     assert np.any(images != np.asarray(likelihood.transform_uniform(noise)))
 

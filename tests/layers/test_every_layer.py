@@ -187,8 +187,8 @@ def test_dropout_is_for_training_alone(make):
         (lambda: LocalPixelCNN(blocks=-1), "`blocks` must not be negative. Received: blocks=-1"),
         (lambda: GatedPixelCNN(blocks=0), "`blocks` must be at least 1. Received: blocks=0"),
         (lambda: ResidualPixelCNN(depth=0), "`depth` must be positive .*Received: depth=0"),
-        (lambda: LocalPixelCNN(first_kernel_size=4), "`kernel_size` must be odd"),
-        (lambda: GatedPixelCNN(block_kernel_size=(3, 2)), "`kernel_size` must be odd"),
+        (lambda: LocalPixelCNN(first_kernel_size=4), "`kernel_size` must be of odd height"),
+        (lambda: GatedPixelCNN(block_kernel_size=(2, 3)), "`kernel_size` must be of odd height"),
         (lambda: ResidualBlock(4, kernel_size=0), "`kernel_size` must be a positive integer"),
     ],
 )

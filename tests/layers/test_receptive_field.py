@@ -11,9 +11,9 @@ from vlae_tf.layers import GatedPixelCNN, LocalPixelCNN, ReceptiveField, Residua
 def taps(kernel_size, mask_type):
     """The offsets (row, column) that one masked convolution sees."""
     height, width = np.broadcast_to(kernel_size, 2)
-    up, side = height // 2, width // 2
-    above = {(row, column) for row in range(-up, 0) for column in range(-side, side + 1)}
-    return above | {(0, column) for column in range(-side, 1 if mask_type == "B" else 0)}
+    up, left, right = height // 2, width // 2, (width - 1) // 2
+    above = {(row, column) for row in range(-up, 0) for column in range(-left, right + 1)}
+    return above | {(0, column) for column in range(-left, 1 if mask_type == "B" else 0)}
 
 
 def offsets_of_stack(kernel_sizes):
@@ -27,11 +27,12 @@ def offsets_of_stack(kernel_sizes):
 
 def offsets_of_stacks(first, block, blocks):
     """The offsets that a gated PixelCNN sees: a rectangle above, and a strip to the left."""
-    (up, side), (more_up, more_side) = (np.broadcast_to(k, 2) // 2 for k in (first, block))
+    (up, side), (more_up, _) = (np.broadcast_to(k, 2) // 2 for k in (first, block))
+    sizes = [np.broadcast_to(k, 2)[1] for k in [first] + [block] * blocks]
     above = up + blocks * more_up if up else 0
-    reach = side + blocks * more_side
-    rows = {(-row, c) for row in range(1, above + 1) for c in range(-reach, reach + 1)}
-    return rows | ({(0, -c) for c in range(1, reach + 1)} if side else set())
+    left, right = sum(width // 2 for width in sizes), sum((width - 1) // 2 for width in sizes)
+    rows = {(-row, c) for row in range(1, above + 1) for c in range(-left, right + 1)}
+    return rows | ({(0, -c) for c in range(1, left + 1)} if side else set())
 
 
 def field_of(offsets):
@@ -89,6 +90,11 @@ WINDOWS = [
     (gated, 1, (1, 5), 3),
     (gated, 1, (5, 1), 3),
     (gated, 1, 1, 3),
+    (local, 1, (5, 4), (3, 2)),
+    (local, 1, (3, 2), (1, 4)),
+    pytest.param((gated, 2, (5, 4), 1), marks=jax),
+    (gated, 2, (9, 7), 1),
+    (gated, 1, (3, 4), (3, 2)),
 ]
 
 
@@ -148,7 +154,8 @@ def test_every_pixel_sees_the_code_at_its_own_place(make):
 def test_window_of_any_stack_agrees_with_counting_pixels():
     random = np.random.default_rng(0)
     for _ in range(100):
-        sizes = [tuple(k) for k in random.choice([1, 3, 5], (random.integers(1, 5), 2)).tolist()]
+        count = random.integers(1, 5)
+        sizes = [(int(random.choice([1, 3, 5])), int(random.integers(1, 6))) for _ in range(count)]
         offsets = offsets_of_stack(sizes)
         field = ReceptiveField.of_stack(sizes)
         assert field == field_of(offsets), sizes
@@ -162,6 +169,13 @@ def test_paper_decoder_reaches_six_rows_up_as_a_triangle():
 
 
 @jax
-def test_papers_5x3_window():
-    network = GatedPixelCNN(blocks=4, first_kernel_size=(7, 5), block_kernel_size=1)
-    assert network.receptive_field == ReceptiveField(above=3, left=2, right=2, slope=2)
+@pytest.mark.parametrize(("width", "height"), [(4, 2), (5, 3), (7, 4)])
+def test_papers_windows(width, height):
+    # "AxB": the block of A columns and B rows immediately above, and ceil((A - 1) / 2) pixels to
+    # the left.
+    network = GatedPixelCNN(
+        blocks=4, first_kernel_size=(2 * height + 1, width), block_kernel_size=1
+    )
+    above, left, right, slope = network.receptive_field
+    assert (above, left + 1 + right) == (height, width)
+    assert left == int(np.ceil((width - 1) / 2)) and slope == right

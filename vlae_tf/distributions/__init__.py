@@ -1,17 +1,21 @@
 """TFP distributions: the autoregressive-flow prior, the posteriors, the likelihoods of images."""
 
 from vlae_tf.distributions.autoregressive_flow import AutoregressiveFlow
+from vlae_tf.distributions.autoregressive_images import AutoregressiveImages
 from vlae_tf.distributions.diagonal_gaussian import DiagonalGaussian
 from vlae_tf.distributions.discretised_logistic_mixture import DiscretisedLogisticMixture
 from vlae_tf.distributions.factorised_bernoulli import FactorisedBernoulli
 from vlae_tf.distributions.inverse_autoregressive_flow import InverseAutoregressiveFlow
 from vlae_tf.distributions.pixelcnn_bernoulli import PixelCNNBernoulli
+from vlae_tf.distributions.pixelcnn_logistic_mixture import PixelCNNLogisticMixture
 
 __all__ = [
     "AutoregressiveFlow",
+    "AutoregressiveImages",
     "DiagonalGaussian",
     "DiscretisedLogisticMixture",
     "FactorisedBernoulli",
     "InverseAutoregressiveFlow",
     "PixelCNNBernoulli",
+    "PixelCNNLogisticMixture",
 ]

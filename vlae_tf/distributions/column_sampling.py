@@ -9,19 +9,20 @@ from vlae_tf.layers import MaskedConv2D
 from vlae_tf.layers.column_cache import ColumnCache
 
 
-def draw(network, conditioning, choose, inputs, training=False):
-    """Draw images of {0, 1} from an autoregressive network along its wavefront.
+def draw(network, outputs, conditioning, choose, inputs, channels):
+    """Draw images from an autoregressive network along its wavefront.
 
     Each step computes one column of each layer (`ColumnCache`) and chooses the pixels of that
     column. A network whose `call` takes no `cache` makes a whole pass for each step instead.
 
     Args:
-        network: a PixelCNN with a `receptive_field`, from images scaled to -1..1 and conditioning
-            to parameters `(batch, height, width, ...)`.
+        network: a PixelCNN with a `receptive_field`.
+        outputs: maps images, conditioning and, where it is given, a `cache` to what the network
+            says of each pixel, `(batch, height, width, ...)`.
         conditioning: maps `(batch, height, width, maps)`.
-        choose: maps parameters and `inputs` at the same places to pixels, float32.
-        inputs: tensors `(batch, height, width, channels)`, the first with the image's channels.
-        training: passed on to the network (dropout).
+        choose: maps the network's outputs and `inputs` at the same places to pixels, float32.
+        inputs: tensors `(batch, height, width, ...)`.
+        channels: of the images.
 
     Returns:
         Images `(batch, height, width, channels)`.
@@ -30,10 +31,8 @@ def draw(network, conditioning, choose, inputs, training=False):
     slope = network.receptive_field.slope
     if "cache" not in inspect.signature(network.call).parameters:
         return Wavefront(height, width, slope).fill(
-            lambda images: choose(
-                network_parameters(network, images, conditioning, training), *inputs
-            ),
-            ops.zeros_like(inputs[0]),
+            lambda images: choose(outputs(images, conditioning), *inputs),
+            _blank(inputs[0], channels),
         )
 
     masked = [layer for layer in network._flatten_layers() if isinstance(layer, MaskedConv2D)]
@@ -51,25 +50,24 @@ def draw(network, conditioning, choose, inputs, training=False):
 
     def run(index, pixels, conditioning, state=None, constants=None):
         cache = ColumnCache(front.slope, lambda lead: inside[index + lead + 1], state, constants)
-        return cache, network_parameters(network, pixels, conditioning, training, cache=cache)
+        return cache, outputs(pixels, conditioning, cache=cache)
 
     def step(carry, inputs):
         pixels, state = carry
         index, conditioning, *inputs = inputs
-        cache, outputs = run(index, pixels, conditioning, state, first.constants)
-        pixels = choose(outputs, *inputs)
+        cache, parameters = run(index, pixels, conditioning, state, first.constants)
+        pixels = choose(parameters, *inputs)
         return (pixels, cache.state), pixels
 
     columns = [front.columns(conditioning, times + ahead)]
     columns += [front.columns(tensor, times) for tensor in inputs]
-    blank = ops.zeros_like(columns[1][0])
+    blank = _blank(columns[1][0], channels)
     first, _ = run(0, blank, columns[0][0])
     carry = blank, [ops.zeros_like(column) for column in first.state]
     _, drawn = scan(step, carry, [np.arange(len(times)), *columns])
     return front.images(drawn[ahead:])
 
 
-def network_parameters(network, images, conditioning, training=False, **kwargs):
-    """The network's output for images of {0, 1}, float32."""
-    scaled = 2.0 * ops.cast(images, "float32") - 1.0
-    return ops.cast(network(scaled, conditioning, training=training, **kwargs), "float32")
+def _blank(tensor, channels):
+    """Zeros of the shape of `tensor`, but with so many channels."""
+    return ops.repeat(ops.zeros_like(tensor[..., :1]), channels, axis=-1)

@@ -19,17 +19,18 @@ class GatedPixelCNN(keras.layers.Layer):
     first. The vertical stack starts with nothing of the pixel's own row and the horizontal one with
     nothing of the pixel itself, so all later layers may look at their own place.
 
-    The window is the sum of the kernels: a first kernel of (2a + 1, 2s + 1) and blocks of kernel 1
-    give exactly the a rows above, s columns to each side, whatever the depth (the paper's "5x3" is
-    first_kernel_size=(7, 5)); each block of kernel (2a' + 1, 2s' + 1) adds a' rows and s' columns.
-    The price of seeing the upper right is more steps of sampling: `receptive_field.slope` = s.
+    The window is the sum of the kernels: a first kernel of (2a + 1, w) and blocks of kernel 1 give
+    exactly the a rows above, w columns wide, whatever the depth; an even w has one column more to
+    the left. So the paper's windows "4x2", "5x3" and "7x4" are first kernels of (5, 4), (7, 5) and
+    (9, 7). Each block of kernel (2a' + 1, 2s' + 1) adds a' rows and s' columns to each side. The
+    price of seeing the upper right is more steps of sampling: `receptive_field.slope`.
 
     Args:
         output_channels: number of parameters for each pixel (1 for a binary image).
         filters: number of channels of each stack.
         blocks: number of layers after the first.
-        first_kernel_size: of the first layer, odd, an integer or two (height, width).
-        block_kernel_size: of the blocks, odd, an integer or two.
+        first_kernel_size: of the first layer, an integer or two: height, which is odd, and width.
+        block_kernel_size: of the blocks, likewise.
         dropout: rate inside the blocks.
         weight_norm: whether the convolutions are weight-normalised.
         seed: of the dropout.
@@ -95,12 +96,14 @@ class GatedPixelCNN(keras.layers.Layer):
     @property
     def receptive_field(self):
         """The window, a `ReceptiveField`."""
-        up, side = (size // 2 for size in self.first_kernel_size)
-        more_up, more_side = (self.blocks * (size // 2) for size in self.block_kernel_size)
+        up, width = self.first_kernel_size[0] // 2, self.first_kernel_size[1]
+        more_up = self.blocks * (self.block_kernel_size[0] // 2)
+        more_left, more_right = (self.blocks * side for side in _sides(self.block_kernel_size[1]))
+        left, right = _sides(width)
         above = up + more_up if up else 0
-        left = side + more_side if up or side else 0
-        row = -1 if side else -float("inf")
-        return ReceptiveField.of_rows([row] + above * [side + more_side], left)
+        sees_left = left + more_left if up or left else 0
+        row = -1 if left else -float("inf")
+        return ReceptiveField.of_rows([row] + above * [right + more_right], sees_left)
 
     def build(self, inputs_shape, conditioning_shape=None):
         self._vertical.build(inputs_shape)
@@ -113,7 +116,7 @@ class GatedPixelCNN(keras.layers.Layer):
     @property
     def lookahead(self):
         """How many steps of a wavefront the vertical stack must run ahead of the horizontal one."""
-        return self.blocks * (self.block_kernel_size[1] // 2)
+        return self.blocks * _sides(self.block_kernel_size[1])[1]
 
     def call(self, inputs, conditioning=None, training=False, cache=None):
         ahead = cache and cache.ahead(self.lookahead)
@@ -121,10 +124,10 @@ class GatedPixelCNN(keras.layers.Layer):
         horizontal = self._horizontal(inputs, cache=cache)
         for block in self._blocks:
             if cache is not None:
-                side = block.kernel_size[1] // 2
-                ahead = cache.ahead(ahead.lead - side)
+                right = _sides(block.kernel_size[1])[1]
+                ahead = cache.ahead(ahead.lead - right)
                 if conditioning is not None:
-                    conditioning = cache.delay(conditioning, side)
+                    conditioning = cache.delay(conditioning, right)
             vertical, horizontal = block(
                 vertical, horizontal, conditioning, training=training, cache=ahead
             )
@@ -145,3 +148,8 @@ class GatedPixelCNN(keras.layers.Layer):
             "weight_norm": self.weight_norm,
             "seed": self.seed,
         }
+
+
+def _sides(width):
+    """Columns to the left and to the right of a kernel's centre."""
+    return width // 2, (width - 1) // 2

@@ -28,7 +28,8 @@ class MaskedConv2D(KernelLayer):
 
     Args:
         filters: number of output channels, a multiple of `groups`.
-        kernel_size: odd height and width of the whole (unmasked) kernel, an integer or two.
+        kernel_size: height and width of the whole (unmasked) kernel, an integer or two. The height
+            is odd; an even width has one column more to the left of the pixel than to the right.
         mask_type: "A", "B", "above" or "rows".
         groups: number of ordered channel groups in input and output.
         **kwargs: those of `KernelLayer`.
@@ -37,7 +38,7 @@ class MaskedConv2D(KernelLayer):
     filters)`.
 
     Raises:
-        ValueError: for an even kernel, an unknown mask type, or channels that do not fall into
+        ValueError: for an even height, an unknown mask type, or channels that do not fall into
             `groups`.
 
     Example:
@@ -54,9 +55,9 @@ class MaskedConv2D(KernelLayer):
     def __init__(self, filters, kernel_size, mask_type="B", groups=1, **kwargs):
         super().__init__(**kwargs)
         self.kernel_size = pair(kernel_size, "kernel_size")
-        if self.kernel_size[0] % 2 == 0 or self.kernel_size[1] % 2 == 0:
+        if self.kernel_size[0] % 2 == 0:
             raise ValueError(
-                "`kernel_size` must be odd, to have a centre. "
+                "`kernel_size` must be of odd height, to have a centre. "
                 f"Received: kernel_size={kernel_size!r}"
             )
         if mask_type not in ("A", "B", "above", "rows"):
@@ -100,9 +101,15 @@ class MaskedConv2D(KernelLayer):
     def apply_kernel(self, inputs, kernel):
         height, width = self.kernel_size
         if (height, width) != (1, 1):
-            up, side = height // 2, width // 2
-            inputs = ops.pad(inputs, [[0, 0], [up, 0], [side, side], [0, 0]])
+            left, right = self.sides
+            inputs = ops.pad(inputs, [[0, 0], [height // 2, 0], [left, right], [0, 0]])
         return ops.conv(inputs, kernel, padding="valid", data_format="channels_last")
+
+    @property
+    def sides(self):
+        """How many columns the kernel reaches to the left of the pixel, and to the right."""
+        width = self.kernel_size[1]
+        return width // 2, (width - 1) // 2
 
     @property
     def slope(self):
@@ -110,8 +117,9 @@ class MaskedConv2D(KernelLayer):
 
         Type A and "above" must not look at their own column; "rows" looks ahead in any case.
         """
-        up, side = (size // 2 for size in self.kernel_size)
-        return {"A": side, "B": max(side - 1, 0)}.get(self.mask_type, 0) if up else 0
+        right = self.sides[1]
+        slopes = {"A": right, "B": max(right - 1, 0)}
+        return slopes.get(self.mask_type, 0) if self.kernel_size[0] > 1 else 0
 
     def _column(self, column, cache):
         if self.groups > 1:
@@ -119,13 +127,13 @@ class MaskedConv2D(KernelLayer):
                 f"`groups` must be 1 along a wavefront. Received: groups={self.groups}"
             )
         height, width = self.kernel_size
-        up, side = height // 2, width // 2
+        up, (left, right) = height // 2, self.sides
         # How far ahead the column given lies: the last one known, the layer's own, or further.
-        lead = {"B": cache.lead, "rows": cache.lead + side}.get(self.mask_type, -1)
+        lead = {"B": cache.lead, "rows": cache.lead + right}.get(self.mask_type, -1)
         mask = self.kernel_mask((up + 1, width, 1, 1))
         mask = np.ones((up + 1, width)) if mask is None else mask[:, :, 0, 0]
         ago = lead - cache.lead + (cache.slope + 1) * np.arange(up, -1, -1)[:, None]
-        ago = np.where(mask, ago + side - np.arange(width), 0)
+        ago = np.where(mask, ago + left - np.arange(width), 0)
         history = cache.history(cache.crop(column, lead), ago.max())
         outputs = ops.zeros((*ops.shape(column)[:-1], self.filters), self.compute_dtype)
         for row in np.flatnonzero(mask.any(axis=1)):

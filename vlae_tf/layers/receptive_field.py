@@ -27,13 +27,14 @@ class ReceptiveField(NamedTuple):
         """The window of masked convolutions with these kernel sizes, the first of type A."""
         furthest = left = None
         for height, width in kernel_sizes:
-            up, side = height // 2, width // 2
+            # An even width has one column more to the left.
+            up, side, right = height // 2, width // 2, (width - 1) // 2
             if furthest is None:
                 # Type A: to the left only in the pixel's own row, if the kernel has a left.
-                furthest = np.array([-1.0 if side else -np.inf] + [side] * up)
+                furthest = np.array([-1.0 if side else -np.inf] + [right] * up)
                 left = side
             else:
-                furthest = _furthest_of_both(furthest, np.array([0.0] + [side] * up))
+                furthest = _furthest_of_both(furthest, np.array([0.0] + [right] * up))
                 left += side
         return cls.of_rows(furthest, left)
 

@@ -52,7 +52,7 @@ class PixelCNNLikelihood(keras.layers.Layer):
             self.network.build((None, *self.image_shape), maps_shape)
 
     def call(self, maps, images, training=False):
-        return self.distribution(maps, training=training).logits(images)
+        return self.distribution(maps, training=training).parameters_of(images)
 
     def compute_output_shape(self, maps_shape, images_shape=None):
         return (maps_shape[0], *self.image_shape)

@@ -1,0 +1,124 @@
+from keras import ops
+
+from vlae_tf.backend import TensorShape, float32, tfd, tfp
+from vlae_tf.distributions.column_sampling import draw
+
+
+class AutoregressiveImages(tfd.Distribution):
+    """Autoregressive distribution over images, with a window: what its subclasses share.
+
+        log p(x | c) = sum_i log p(x_i; f_i(x_window(i), c))        (nats)
+
+    A subclass says what the network sees of an image, and what its outputs say of a pixel.
+
+    Args:
+        network: an autoregressive layer with a `receptive_field`, from images scaled to -1..1 and
+            conditioning to parameters of each pixel.
+        conditioning: the decoder's maps, `(batch, height, width, maps)`.
+        image_shape: `(height, width, channels)`.
+        training: passed on to the network (dropout).
+
+    Shapes: batch `(batch,)`, event `(height, width, channels)`; `log_prob` takes levels, float or
+    integer, and is float32.
+
+    Reference:
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equation 11.
+    """
+
+    def __init__(self, network, conditioning, image_shape, training, parameters, name):
+        self.network = network
+        self.conditioning = conditioning
+        self.image_shape = tuple(image_shape)
+        self.training = training
+        super().__init__(
+            dtype=float32,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=name,
+        )
+
+    # === What subclasses say ===
+
+    def noise_channels(self):
+        """Uniform numbers that a pixel is drawn from."""
+        return self.image_shape[-1]
+
+    def scaled(self, images):
+        """What the network sees: levels, float32, on -1..1."""
+        raise NotImplementedError
+
+    def pixel_log_prob(self, parameters, images):
+        """log p of each pixel, `(batch, height, width)`, from the network's outputs."""
+        raise NotImplementedError
+
+    def choose(self, parameters, uniform):
+        """The pixels at uniform noise, from the network's outputs at the same places."""
+        raise NotImplementedError
+
+    # === What they share ===
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {"conditioning": tfp.util.ParameterProperties(event_ndims=3)}
+
+    def _event_shape(self):
+        return TensorShape(self.image_shape)
+
+    def _event_shape_tensor(self):
+        return list(self.image_shape)
+
+    def parameters_of(self, images):
+        """The network's outputs for every pixel given the pixels before it, float32."""
+        return self._outputs(ops.cast(images, "float32"), self.conditioning)
+
+    def _outputs(self, images, conditioning, **kwargs):
+        scaled = self.scaled(images)
+        outputs = self.network(scaled, conditioning, training=self.training, **kwargs)
+        return ops.cast(outputs, "float32")
+
+    def _log_prob(self, images):
+        images = ops.cast(images, "float32")
+        if len(images.shape) == 3:
+            # One image for the whole batch.
+            images = images[None]
+        if len(images.shape) > 4:
+            return ops.stack([self._log_prob(image) for image in ops.unstack(images)])
+        # The last axes are summed in float32: the sum of 784 pixels does not fit in bfloat16.
+        return ops.sum(self.pixel_log_prob(self.parameters_of(images), images), axis=(1, 2))
+
+    def _noise_shape(self):
+        rows = ops.shape(self.conditioning)[:1]
+        return (*rows, *self.image_shape[:2], self.noise_channels())
+
+    def _sample_n(self, n, seed=None):
+        uniform = tfd.Uniform(0.0, 1.0).sample((n, *self._noise_shape()), seed=seed)
+        return ops.stack([self.transform_uniform(u) for u in ops.unstack(uniform, n)])
+
+    def transform_uniform(self, uniform, known=None, mask=None):
+        """The image at uniform noise, pixel by pixel.
+
+        Deterministic: the same noise gives the same image, whatever else is in the batch. The
+        pixels of `known` where `mask` is true stay as they are, and the others follow them; that is
+        a draw from p(unknown | known, c) if no known pixel sees an unknown one.
+
+        Args:
+            uniform: `(batch, height, width, noise_channels)`, or one number.
+            known: images, `(batch, *image_shape)`.
+            mask: boolean, of the same shape.
+        """
+        inputs = [ops.broadcast_to(ops.cast(uniform, "float32"), self._noise_shape())]
+        shape = (*ops.shape(self.conditioning)[:1], *self.image_shape)
+        if known is not None:
+            inputs += [
+                ops.broadcast_to(ops.cast(tensor, "float32"), shape) for tensor in (known, mask)
+            ]
+
+        def choose(parameters, uniform, known=None, mask=None):
+            pixels = self.choose(parameters, uniform)
+            return pixels if known is None else ops.where(mask > 0, known, pixels)
+
+        return draw(
+            self.network, self._outputs, self.conditioning, choose, inputs, self.image_shape[-1]
+        )
