@@ -367,7 +367,7 @@ def client(
 
     with serving.Client(address, model, version, label, timeout) as served:
         if signature in ("encode", "reconstruct", "log_prob"):
-            arguments = [_binary_images(images, served.signatures())]
+            arguments = [_images_to_ask(images, served.signatures())]
         elif signature == "decode":
             arguments = [_codes(codes)]
         elif signature == "sample":
@@ -460,8 +460,11 @@ def zoo_table(
         publishing.renew_table(readme)
 
 
-def _binary_images(source, signatures):
-    """Images of 0 and 1 in the shape that the served model takes; half grey and more becomes 1."""
+def _images_to_ask(source, signatures):
+    """Images in the shape that the served model takes.
+
+    For one channel they are made of 0 and 1, half grey and more becoming 1.
+    """
     from PIL import Image
 
     from vlae_tf import datasets
@@ -471,11 +474,12 @@ def _binary_images(source, signatures):
     shape = signatures["encode"]["inputs"]["image"]["shape"][1:]
     if source.lower().endswith((".png", ".jpg", ".jpeg")):
         with Image.open(source) as file:
-            picture = file.convert("L").resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-        images = np.asarray(picture)[None, :, :, None]
+            picture = file.convert("L" if shape[2] == 1 else "RGB")
+            picture = picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+        images = np.asarray(picture).reshape(1, *shape)
     else:
         images = datasets.load_arrays(source, image_shape=shape)
-    return images if images.max() <= 1 else (images >= 128).astype("uint8")
+    return images if images.max() <= 1 or shape[2] > 1 else (images >= 128).astype("uint8")
 
 
 def _values(text):

@@ -8,14 +8,15 @@ import tempfile
 import numpy as np
 
 from vlae_tf import zoo
-from vlae_tf.datasets import DATASETS, binarised, load_arrays
+from vlae_tf.datasets import DATASETS
 from vlae_tf.evaluation import (
     importance_weighted_log_prob,
     plot_history,
     plot_reconstructions,
     plot_samples,
 )
-from vlae_tf.training import load_run
+from vlae_tf.training import Recipe, load_run
+from vlae_tf.training.data import split_images
 from vlae_tf.training.files import sha256
 
 # Nats on the test set: of the paper (Chen et al., 2017, tables 1 to 4), and the best we know of.
@@ -71,8 +72,8 @@ def publish(run, folder, data_dir=None):
         for name in _COPIED:
             shutil.copy(run / name, entry)
         model = load_run(entry, "float32")  # as `zoo.load` gives it
-        images = load_arrays(metrics["dataset"], metrics["split"], data_dir)
-        images = binarised(images, metrics["seed"]) if images.max() > 1 else images
+        recipe = Recipe.load(entry / "recipe.json")
+        images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)
         rows = np.random.default_rng(metrics["seed"]).permutation(len(images))[:EXAMPLES]
         check = importance_weighted_log_prob(model, images[rows[:CHECKED]], CHECKED)
         np.savez_compressed(entry / "examples.npz", images=images[rows], log_prob=check)

@@ -6,10 +6,10 @@ import pathlib
 import numpy as np
 
 from vlae_tf.backend import row_seeds
-from vlae_tf.datasets import DATASETS, binarised, load_arrays
 from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
 from vlae_tf.training import Recipe, load_run
+from vlae_tf.training.data import binarisation, split_images
 from vlae_tf.training.files import sha256, write_text
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
@@ -75,20 +75,16 @@ def evaluate_run(
     folder = pathlib.Path(folder)
     path = folder / "metrics.json" if path is None else pathlib.Path(path)
     recipe = Recipe.load(folder / "recipe.json")
-    known = DATASETS.get(recipe.dataset)
     record = {
         "dataset": recipe.dataset,
         "split": split,
-        "binarisation": recipe.binarise or (known.binarisation if known else "static"),
+        "binarisation": binarisation(recipe),
         "seed": seed,
         "weights_sha256": sha256(folder / "model.weights.h5"),
     }
     written = _written(path, record)
 
-    images = load_arrays(
-        recipe.dataset, split, data_dir, image_shape=recipe.model.get("image_shape")
-    )
-    images = binarised(images, seed) if images.max() > 1 else images
+    images = split_images(recipe, split, seed, data_dir)
     rows = _rows(len(images), num_images, seed)
     partial = PartialResults(path.with_name(f"partial-{path.stem}.npz"))
     block = evaluate(

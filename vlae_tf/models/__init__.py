@@ -4,6 +4,7 @@ from vlae_tf.models.bernoulli_likelihood import BernoulliLikelihood
 from vlae_tf.models.flow_prior import FlowPrior
 from vlae_tf.models.gaussian_posterior import GaussianPosterior
 from vlae_tf.models.iaf_posterior import IAFPosterior
+from vlae_tf.models.logistic_mixture_likelihood import LogisticMixtureLikelihood
 from vlae_tf.models.pixelcnn_likelihood import PixelCNNLikelihood
 from vlae_tf.models.resnet_decoder import ResNetDecoder
 from vlae_tf.models.resnet_encoder import ResNetEncoder
@@ -15,6 +16,7 @@ __all__ = [
     "FlowPrior",
     "GaussianPosterior",
     "IAFPosterior",
+    "LogisticMixtureLikelihood",
     "PixelCNNLikelihood",
     "ResNetDecoder",
     "ResNetEncoder",

@@ -27,10 +27,17 @@ class BernoulliLikelihood(keras.layers.Layer):
         Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.1.
     """
 
+    levels = 2
+
     def __init__(self, image_shape, **kwargs):
         super().__init__(**kwargs)
         self.image_shape = tuple(image_shape)
         self._output = Conv2D(self.image_shape[-1], 1, dtype="float32")
+
+    @property
+    def noise_shape(self):
+        """Of the uniform noise that an image is drawn from."""
+        return self.image_shape
 
     def build(self, maps_shape):
         self._output.build(maps_shape)

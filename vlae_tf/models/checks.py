@@ -15,8 +15,8 @@ def check_image_shape(image_shape):
     return tuple(int(n) for n in shape)
 
 
-def check_images(images, image_shape):
-    """Raises unless `images` is a batch of binary images of this shape."""
+def check_images(images, image_shape, levels=2):
+    """Raises unless `images` is a batch of images of this shape, with pixels of 0..levels-1."""
     images = np.asarray(images)
     _check_shape(images.shape, image_shape)
     if not len(images):
@@ -24,15 +24,19 @@ def check_images(images, image_shape):
             f"`images` must hold at least one image. Received: images with shape {images.shape}"
         )
     numbers = images.dtype.kind in "buif"
-    if not numbers or not np.isin(images, (0, 1)).all():
-        received = f" between {images.min()} and {images.max()}" if numbers else ""
-        raise ValueError(
-            "`images` must be binary, every pixel 0 or 1; binarise grey images first "
-            f"(`vlae_tf.datasets.load` does). Received: images of {images.dtype}{received}"
-        )
+    if numbers and 0 <= images.min() and images.max() <= levels - 1:
+        if images.dtype.kind != "f" or (images == np.floor(images)).all():
+            return
+    received = f" between {images.min()} and {images.max()}" if numbers else ""
+    expected = (
+        "be binary, every pixel 0 or 1; binarise grey images first (`vlae_tf.datasets.load` does)"
+        if levels == 2
+        else f"have whole numbers from 0 to {levels - 1}, as uint8 has; scaling happens inside"
+    )
+    raise ValueError(f"`images` must {expected}. Received: images of {images.dtype}{received}")
 
 
-def check_known(known, mask, shape, receptive_field):
+def check_known(known, mask, shape, receptive_field, levels=2):
     """`known` and `mask` as float32 and boolean arrays of this shape, `(batch, *image_shape)`.
 
     Raises unless the order of the decoder allows the mask: what is drawn later cannot change what
@@ -50,7 +54,7 @@ def check_known(known, mask, shape, receptive_field):
             f"`known` and `mask` must have shape {shape}, or broadcast to it. Received: known "
             f"with shape {np.shape(known)}, mask with shape {np.shape(mask)}"
         ) from error
-    check_images(known, shape[1:])
+    check_images(known, shape[1:], levels)
     if mask.dtype != bool:
         raise ValueError(f"`mask` must be boolean. Received: mask of {mask.dtype}")
     if receptive_field is not None:
@@ -72,20 +76,20 @@ def check_known(known, mask, shape, receptive_field):
     return known.astype("float32"), mask
 
 
-def check_data(data, image_shape):
+def check_data(data, image_shape, levels=2):
     """As `check_images`, for all that `fit`, `evaluate` and `predict` take.
 
     Of a `keras.utils.PyDataset` the first batch is looked at, of a `tf.data.Dataset` the shape
     alone, if known: to read from it would use up randomness. Generators are not looked at.
     """
     if isinstance(data, keras.utils.PyDataset):
-        check_images(_first(data[0]), image_shape)
+        check_images(_first(data[0]), image_shape, levels)
     elif hasattr(data, "element_spec"):
         shape = getattr(_first(data.element_spec), "shape", None)
         if getattr(shape, "rank", None) is not None:
             _check_shape(tuple(shape), image_shape)
     elif hasattr(data, "shape"):
-        check_images(data, image_shape)
+        check_images(data, image_shape, levels)
 
 
 def _first(batch):

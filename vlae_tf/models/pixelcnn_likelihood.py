@@ -34,32 +34,50 @@ class PixelCNNLikelihood(keras.layers.Layer):
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equation 11.
     """
 
+    levels = 2
+
     def __init__(self, image_shape, network=None, **kwargs):
         super().__init__(**kwargs)
         self.image_shape = tuple(image_shape)
-        self.network = network or LocalPixelCNN(
-            output_channels=self.image_shape[-1], dtype=self.dtype_policy
-        )
-        if self.network.output_channels != self.image_shape[-1]:
+        outputs = self.parameters_a_pixel(self.image_shape, **self._settings())
+        self.network = network or LocalPixelCNN(output_channels=outputs, dtype=self.dtype_policy)
+        if self.network.output_channels != outputs:
             raise ValueError(
-                "`network` must have as many `output_channels` as the images have channels, "
-                f"{self.image_shape[-1]}. Received: "
-                f"network.output_channels={self.network.output_channels}"
+                f"`network` must have {outputs} `output_channels`, the parameters of a pixel. "
+                f"Received: network.output_channels={self.network.output_channels}"
             )
+
+    @staticmethod
+    def parameters_a_pixel(image_shape, **settings):
+        """How many `output_channels` the network must have."""
+        return image_shape[-1]
+
+    @property
+    def noise_shape(self):
+        """Of the uniform noise that an image is drawn from."""
+        return self.image_shape
 
     def build(self, maps_shape):
         if not self.network.built:  # a deserialised network already is
-            self.network.build((None, *self.image_shape), maps_shape)
+            self.network.build((None, *self._seen_shape()), maps_shape)
 
     def call(self, maps, images, training=False):
         return self.distribution(maps, training=training).parameters_of(images)
 
     def compute_output_shape(self, maps_shape, images_shape=None):
-        return (maps_shape[0], *self.image_shape)
+        return (*maps_shape[:3], self.network.output_channels)
 
     def distribution(self, maps, training=False):
         """The `PixelCNNBernoulli` given the decoder's maps."""
         return PixelCNNBernoulli(self.network, maps, self.image_shape, training=training)
+
+    def _settings(self):
+        """Those arguments that decide how many parameters a pixel has."""
+        return {}
+
+    def _seen_shape(self):
+        """Of what the network sees of an image."""
+        return self.image_shape
 
     def get_config(self):
         return {

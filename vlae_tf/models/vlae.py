@@ -40,17 +40,19 @@ class VLAE(keras.Model):
         decoder: layer from codes `(batch, latent_dim)` to maps `(batch, height, width, m)`.
         posterior_family: layer from features to q(z | x): `GaussianPosterior` or `IAFPosterior`.
         prior_family: layer that holds p(z): `FlowPrior`, with `steps=0` for N(0, I).
-        likelihood_family: layer from maps to p(x | z): `PixelCNNLikelihood` or
-            `BernoulliLikelihood`.
+        likelihood_family: layer from maps to p(x | z): for binary images `PixelCNNLikelihood` or
+            `BernoulliLikelihood`, for grey or colour images of 256 levels
+            `LogisticMixtureLikelihood`.
         objective: what training minimises: `ELBO` or `SoftFreeBitsELBO`.
         seed: of the default objective's sample of the code. Initial weights follow
             `keras.utils.set_random_seed`.
 
-    Input: images of {0, 1}, float or uint8, channels last. Scaling happens inside.
+    Input: images of {0, 1}, or of 0..255 where the likelihood has 256 levels; float or uint8,
+    channels last. Scaling happens inside.
     Output of a call: a dict of `code` and `scale`, the deterministic encoding: the posterior's code
     at zero noise, and the standard deviation of its Gaussian, float32 `(batch, latent_dim)`.
     Metrics: `loss`, `elbo`, `reconstruction` and `kl` in nats an image, `bits_per_dim`,
-    `code_bits`. Data with other pixels than 0 and 1 that nobody could look at before, such as those
+    `code_bits`. Data with other pixels than these that nobody could look at before, such as those
     of a generator, make the loss NaN.
 
     Raises:
@@ -146,6 +148,11 @@ class VLAE(keras.Model):
                         f"Received: {name}.{argument}={value}"
                     )
 
+    @property
+    def levels(self):
+        """The number of values of a channel: pixels are integers from 0 to one less."""
+        return self.likelihood_family.levels
+
     # === The four parts ===
 
     def posterior(self, images, training=False):
@@ -164,7 +171,7 @@ class VLAE(keras.Model):
 
     def posterior_parameters(self, images, training=False):
         """The parameters that `posterior_family` makes a distribution of, a dict with `loc`."""
-        scaled = 2.0 * ops.cast(images, "float32") - 1.0
+        scaled = 2.0 * ops.cast(images, "float32") / (self.levels - 1) - 1.0
         features = self.encoder(scaled, training=training)
         return self.posterior_family(ops.cast(features, "float32"))
 
@@ -200,23 +207,25 @@ class VLAE(keras.Model):
         for name, value in (nats | bits).items():
             self._trackers[name].update_state(value)
         # No gradient comes from a NaN put here: the weights stay as they were.
-        binary = ops.all(ops.logical_or(ops.equal(x, 0), ops.equal(x, 1)))
-        return ops.where(binary, terms["loss"], float("nan"))
+        pixels = ops.cast(x, "float32")
+        right = ops.logical_and(pixels >= 0, pixels <= self.levels - 1)
+        right = ops.all(ops.logical_and(right, ops.equal(pixels, ops.floor(pixels))))
+        return ops.where(right, terms["loss"], float("nan"))
 
     def fit(self, x=None, *args, **kwargs):
-        check_data(x, self.image_shape)
         validation = kwargs.get("validation_data")
-        check_data(validation[0] if isinstance(validation, tuple) else validation, self.image_shape)
+        for data in (x, validation[0] if isinstance(validation, tuple) else validation):
+            check_data(data, self.image_shape, self.levels)
         if self.compiled:
             unshare(self.optimizer.variables)
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
-        check_data(x, self.image_shape)
+        check_data(x, self.image_shape, self.levels)
         return super().evaluate(x, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
-        check_data(x, self.image_shape)
+        check_data(x, self.image_shape, self.levels)
         return super().predict(x, *args, **kwargs)
 
     def save_own_variables(self, store):
@@ -278,7 +287,7 @@ class VLAE(keras.Model):
         return self._run("encode", lambda x: self(x)["code"], self.check_images(images))
 
     def decode(self, code, seed=0, known=None, mask=None):
-        """Images drawn from p(x | z), float32 of {0, 1}, `(batch, *image_shape)`.
+        """Images drawn from p(x | z), float32 of whole numbers, `(batch, *image_shape)`.
 
         Args:
             code: `(batch, latent_dim)`.
@@ -298,7 +307,7 @@ class VLAE(keras.Model):
             return self._run("decode", self.decode_rows, *rows)
         network = getattr(self.likelihood_family, "network", None)
         field = network and network.receptive_field
-        rows += check_known(known, mask, (len(code), *self.image_shape), field)
+        rows += check_known(known, mask, (len(code), *self.image_shape), field, self.levels)
         return self._run("complete", self.decode_rows, *rows)
 
     def reconstruct(self, images, seed=0):
@@ -330,7 +339,7 @@ class VLAE(keras.Model):
 
     def decode_rows(self, code, seeds, known=None, mask=None):
         """`decode` on tensors, for use inside graphs: one seed a row."""
-        noise = row_uniform(seeds, self.image_shape, salt=1)
+        noise = row_uniform(seeds, self.likelihood_family.noise_shape, salt=1)
         return self.likelihood(code).transform_uniform(noise, known, mask)
 
     def sample_rows(self, seeds, temperatures):
@@ -356,7 +365,7 @@ class VLAE(keras.Model):
 
     def check_images(self, images):
         """`images` as a float32 array, or a `ValueError` that says what is wrong with them."""
-        check_images(images, self.image_shape)
+        check_images(images, self.image_shape, self.levels)
         return np.asarray(images, "float32")
 
     def _run(self, name, function, *rows, batch_size=128):

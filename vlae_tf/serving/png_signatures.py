@@ -5,18 +5,20 @@ class PNGSignatures:
     """The signatures of `Signatures` with pictures as PNG bytes: `encode_png`, `sample_png`, ...
 
     Where the others have `image`, these have `image_bytes`, a string a row. Over REST, TensorFlow
-    Serving and its clients write bytes as `{"b64": "..."}`. A picture coming in is made grey,
-    brought to the model's size by averaging, and set to 1 where it is brighter than half: white on
-    black, as the images of the data sets. What comes out is black and white.
+    Serving and its clients write bytes as `{"b64": "..."}`. A picture coming in is made grey where
+    the model has one channel, and brought to its size by averaging. A binary model gets 1 where it
+    is brighter than half: white on black, as the images of the data sets; what comes out of it is
+    black and white.
 
     Bytes that are no PNG, JPEG, GIF or BMP are an error for the whole request.
 
     Args:
         functions: the signatures by name.
-        image_shape: of the model's images, `(height, width, 1)`.
+        image_shape: of the model's images, `(height, width, channels)`.
+        levels: of the model's pixels.
 
     Raises:
-        ValueError: for a model with more channels.
+        ValueError: for a model with neither one channel nor three, or a binary one with three.
 
     Example:
         >>> import tensorflow as tf, vlae_tf
@@ -29,13 +31,14 @@ class PNGSignatures:
         b'PNG'
     """
 
-    def __init__(self, functions, image_shape):
+    def __init__(self, functions, image_shape, levels=2):
         self.functions = functions
         self.image_shape = image_shape
-        if self.image_shape[-1] != 1:
+        self.levels = levels
+        if self.image_shape[-1] not in ((1,) if levels == 2 else (1, 3)):
             raise ValueError(
-                "`png` needs a model of one channel: a black and white picture has no more. "
-                f"Received: image_shape={self.image_shape}"
+                "`png` needs a binary model of one channel, or one of 256 levels and one or three. "
+                f"Received: image_shape={self.image_shape}, levels={levels}"
             )
 
     def call(self, name, image_bytes=None, **inputs):
@@ -49,13 +52,16 @@ class PNGSignatures:
 
     def _read(self, image_bytes):
         def read(data):
-            picture = tf.io.decode_image(data, channels=1, expand_animations=False)
+            channels = self.image_shape[-1]
+            picture = tf.io.decode_image(data, channels=channels, expand_animations=False)
             picture = tf.image.resize(picture, self.image_shape[:2], method="area")
-            return tf.cast(picture > 127.5, tf.uint8)
+            picture = picture > 127.5 if self.levels == 2 else tf.round(picture)
+            return tf.cast(picture, tf.uint8)
 
         spec = tf.TensorSpec(self.image_shape, tf.uint8)
         return tf.map_fn(read, image_bytes, fn_output_signature=spec)
 
     def _write(self, image):
         spec = tf.TensorSpec((), tf.string)
-        return tf.map_fn(tf.io.encode_png, image * 255, fn_output_signature=spec)
+        brightness = image * (255 // (self.levels - 1))
+        return tf.map_fn(tf.io.encode_png, brightness, fn_output_signature=spec)

@@ -21,17 +21,17 @@ class Signatures:
     opposite sign scaled to unit variance. For a Gaussian posterior and the prior N(0, I) that gives
     the KL exactly; for a flow it is an estimate. The draws of `log_prob` come from the row's seed.
 
-    A row whose image is not of {0, 1}, or whose temperature is negative, is answered by NaN and a
-    blank image: an error would be one for all rows of the batch.
+    A row whose image is not of {0, 1} where the model is binary, or whose temperature is negative,
+    is answered by NaN and a blank image: an error would be one for all rows of the batch.
 
     Args:
         model: a `VLAE`.
         importance_samples: K.
 
-    Shapes: `image` `(n, height, width, channels)`, uint8 of {0, 1}; `seed` `(n,)`, int32; all else
-    float32: `temperature` `(n,)`, the scale of the prior's noise; `code` and `scale`
-    `(n, latent_dim)`, of the posterior; `code_bits` `(n,)`, bits; `log_prob` and `elbo` `(n,)`,
-    nats; `bits_per_dim` `(n,)`, of `log_prob`.
+    Shapes: `image` `(n, height, width, channels)`, uint8 of the model's levels; `seed` `(n,)`,
+    int32; all else float32: `temperature` `(n,)`, the scale of the prior's noise; `code` and
+    `scale` `(n, latent_dim)`, of the posterior; `code_bits` `(n,)`, bits; `log_prob` and `elbo`
+    `(n,)`, nats; `bits_per_dim` `(n,)`, of `log_prob`.
 
     Example:
         >>> import tensorflow as tf, vlae_tf
@@ -49,7 +49,7 @@ class Signatures:
         self.importance_samples = importance_samples
 
     def encode(self, image):
-        images, valid = self._binary(image)
+        images, valid = self._valid(image)
         parameters, posterior = self._posterior(images)
         return {
             "code": _only(valid, self._mean(parameters, posterior)),
@@ -62,7 +62,7 @@ class Signatures:
         return {"image": tf.cast(self.model.decode_rows(code, seed), tf.uint8)}
 
     def reconstruct(self, image, seed):
-        images, valid = self._binary(image)
+        images, valid = self._valid(image)
         parameters, posterior = self._posterior(images)
         code = _only(valid, self._mean(parameters, posterior))
         return {
@@ -75,7 +75,7 @@ class Signatures:
         return {"image": tf.cast(image, tf.uint8), "code": code}
 
     def log_prob(self, image, seed):
-        images, valid = self._binary(image)
+        images, valid = self._valid(image)
         _, posterior = self._posterior(images)
         # Not the noise of `sample` and `decode`, which have salts 0 and 1.
         noise = row_normal(seed, (self.importance_samples, self.model.latent_dim), salt=2)
@@ -118,7 +118,7 @@ class Signatures:
             name: tf.function(getattr(self, name), jit_compile=xla or None) for name in inputs
         }
         if png:
-            pictures = PNGSignatures(dict(functions), self.model.image_shape)
+            pictures = PNGSignatures(dict(functions), self.model.image_shape, self.model.levels)
             data = tf.TensorSpec((batch_size,), tf.string, name="image_bytes")
             for name, specs in list(inputs.items()):
                 specs = [data if spec is image else spec for spec in specs]
@@ -130,11 +130,13 @@ class Signatures:
         }
         return functions, concrete
 
-    def _binary(self, image):
-        """The images as floats, and for each whether it is one of {0, 1}."""
+    def _valid(self, image):
+        """The images as floats, and for each whether the model has all its levels."""
         # Nothing else looks at the shape of a request; a reshape could take it for other rows.
         image = tf.ensure_shape(image, (None, *self.model.image_shape))
-        return tf.cast(image, tf.float32), tf.reduce_all(image <= 1, axis=[1, 2, 3])
+        return tf.cast(image, tf.float32), tf.reduce_all(
+            image <= self.model.levels - 1, axis=[1, 2, 3]
+        )
 
     def _posterior(self, images):
         parameters = self.model.posterior_parameters(images)

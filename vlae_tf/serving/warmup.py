@@ -15,8 +15,8 @@ def write_warmup(path, signatures, images, batch_sizes):
     Args:
         path: folder of the version.
         signatures: a dict of concrete functions by name.
-        images: real images, uint8 `(n, height, width, 1)`, used in turn; those of requests with
-            `image_bytes` are PNGs of them.
+        images: real images, uint8 `(n, height, width, channels)`, used in turn; those of requests
+            with `image_bytes` are PNGs of them.
         batch_sizes: those that the server allows (`allowed_batch_sizes` of its batching).
 
     Raises:
@@ -70,7 +70,8 @@ def _values(key, spec, images):
     if key == "image":
         return images
     if key == "image_bytes":
-        return [tf.io.encode_png(image * 255).numpy() for image in images]
+        brightness = 255 if images.max() <= 1 else 1
+        return [tf.io.encode_png(image * brightness).numpy() for image in images]
     if key == "seed":
         return np.arange(len(images))
     if key == "temperature":

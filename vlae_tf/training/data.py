@@ -5,17 +5,32 @@ from vlae_tf.datasets import DATASETS, ImageBatches, binarised, load_arrays
 
 def draws_afresh(recipe):
     """Whether the training images are intensities, to be drawn anew in each epoch."""
+    return binarisation(recipe) == "dynamic"
+
+
+def binarisation(recipe):
+    """How the images become what the model takes: "static", "dynamic" or "none"."""
+    if recipe.levels > 2:
+        return "none"
     known = DATASETS.get(recipe.dataset)
-    return (recipe.binarise or (known and known.binarisation)) == "dynamic"
+    return recipe.binarise or (known.binarisation if known else "static")
+
+
+def split_images(recipe, split, seed=0, data_dir=None):
+    """The images of a split as the model takes them, those of a "dynamic" set drawn once."""
+    shape = recipe.model.get("image_shape")
+    images = load_arrays(recipe.dataset, split, data_dir, image_shape=shape)
+    return binarised(images, seed) if recipe.levels == 2 and images.max() > 1 else images
 
 
 def training_images(recipe, data_dir=None):
-    """uint8 `(n, height, width, channels)`: binary, or intensities where `draws_afresh`."""
+    """uint8 `(n, height, width, channels)` as the model takes them; intensities where
+    `draws_afresh`."""
     return _load(recipe, recipe.train_split, data_dir, draw=not draws_afresh(recipe))
 
 
 def validation_images(recipe, data_dir=None):
-    """Binary images, the same in each epoch, or None where the recipe has no validation."""
+    """As the model takes them, the same in each epoch; None where there is no validation."""
     if recipe.validation_split is None:
         return None
     return _load(recipe, recipe.validation_split, data_dir, draw=True)
@@ -39,6 +54,8 @@ def validation_batches(images):
 def _load(recipe, split, data_dir, draw):
     shape = recipe.model.get("image_shape")
     images = load_arrays(recipe.dataset, split, data_dir, image_shape=shape)
+    if recipe.levels > 2:
+        return images
     if recipe.binarise or draws_afresh(recipe):
         return binarised(images, seed=recipe.seed) if draw else images
     if images.max() > 1:

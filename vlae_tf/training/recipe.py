@@ -32,8 +32,9 @@ class Recipe:
         objective: a part, with a `class` in `vlae_tf.objectives`.
         train_split: "train", or "train+validation" for a final fit.
         validation_split: evaluated after each epoch; None for no validation.
-        binarise: for images of intensities 0..255: "dynamic" for a new draw in each epoch, "static"
-            for one fixed draw, None for what the data set is known to be (own images: binary).
+        binarise: for images of intensities 0..255 and a binary model: "dynamic" for a new draw in
+            each epoch, "static" for one fixed draw, None for what the data set is known to be (own
+            images: binary). A model of 256 levels takes the intensities.
         batch_size: images a step.
         learning_rate: of Adamax, at its highest.
         warmup_steps: steps until then.
@@ -131,6 +132,12 @@ class Recipe:
         mine, theirs = (json.loads(recipe.to_json()) for recipe in (self, other))
         return [name for name in mine if mine[name] != theirs[name] and name != "notes"]
 
+    @property
+    def levels(self):
+        """The number of values of a channel that the model takes: 2 for binary images."""
+        likelihood = self.model.get("likelihood_family") or {"class": "PixelCNNLikelihood"}
+        return getattr(models, likelihood["class"]).levels
+
     # === Building ===
 
     def build_model(self, image_shape):
@@ -144,7 +151,6 @@ class Recipe:
         context = {
             "latent_dim": self.model["latent_dim"],
             "image_shape": settings["image_shape"],
-            "output_channels": settings["image_shape"][-1],
             "dtype": keras.dtype_policies.get(self.dtype),
         }
         for name in PARTS:
@@ -194,6 +200,11 @@ class Recipe:
         except ValueError as error:
             self._check(False, "dtype", f"a policy of Keras, such as float32 ({error})")
         self._check_model()
+        if self.binarise is not None and self.levels > 2:
+            raise ValueError(
+                f"`binarise` must be null for a model of {self.levels} levels. "
+                f"Received: binarise={self.binarise!r}"
+            )
 
     def _check_model(self):
         known = [name for name in arguments(models.VLAE) if name not in ("objective", "seed")]

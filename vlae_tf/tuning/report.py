@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 
-from vlae_tf.datasets import binarised, load_arrays
+from vlae_tf.training.data import split_images
 from vlae_tf.training.files import whole, write_text
 from vlae_tf.tuning.page import COLUMNS, page
 from vlae_tf.tuning.pictures import plot_codes, plot_curves
@@ -41,7 +41,9 @@ def write_report(out, recipe, results, settings, command=None, data_dir=None):
             "Validation images, and one image drawn from the code of each, by the size of the code."
         )
         with whole(out / "reconstructions.png") as path:
-            plot_codes(present, _images(results.space.base, settings, data_dir), path)
+            seed = settings["evaluation"]["seed"]
+            images = split_images(results.space.base, "validation", seed, data_dir)
+            plot_codes(present, images[:12], path)
     write_text(out / "report.html", page(out, results, pictures, settings, command))
 
 
@@ -69,10 +71,3 @@ def _write_csv(path, results):
             + [result.minutes and round(result.minutes, 2), result.error]
         )
     write_text(path, text.getvalue())
-
-
-def _images(recipe, settings, data_dir, n=12):
-    """The first images of the validation split, binary as the trials were measured on them."""
-    shape = recipe.model.get("image_shape")
-    images = load_arrays(recipe.dataset, "validation", data_dir, image_shape=shape)
-    return binarised(images, settings["evaluation"]["seed"])[:n] if images.max() > 1 else images[:n]

@@ -9,8 +9,7 @@ import threading
 import time
 import uuid
 
-from vlae_tf.datasets import load_arrays
-from vlae_tf.training.data import training_images
+from vlae_tf.training.data import split_images, training_images
 from vlae_tf.training.files import write_text
 from vlae_tf.tuning.recipe_tuner import LEASE_S, RecipeTuner, TimeIsUp
 from vlae_tf.tuning.report import write_report
@@ -154,12 +153,7 @@ def tune(
 def _check_data(space, data_dir):
     """The number of validation images; raises if images and model do not fit."""
     images = training_images(space.base, data_dir)
-    held_out = load_arrays(
-        space.base.dataset,
-        "validation",
-        data_dir,
-        image_shape=space.base.model.get("image_shape"),
-    )
+    held_out = split_images(space.base, "validation", data_dir=data_dir)
     space.recipe({path: values[0] for path, values in space.choices.items()}).build_model(
         images.shape[1:]
     )

@@ -1,0 +1,150 @@
+"""A VLAE of colour images, from fit to a SavedModel."""
+
+import keras
+import numpy as np
+import pytest
+
+import vlae_tf
+from vlae_tf.layers import GatedPixelCNN
+from vlae_tf.models import FlowPrior, LogisticMixtureLikelihood, ResNetDecoder, ResNetEncoder
+
+SHAPE = (8, 8, 3)
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, *SHAPE)).astype("uint8")
+
+
+def build(grey_window=False, **changes):
+    keras.utils.set_random_seed(0)
+    small = {"filters": [4], "blocks": 0, "units": 8}
+    network = GatedPixelCNN(
+        LogisticMixtureLikelihood.parameters_a_pixel(SHAPE, components=2),
+        filters=4,
+        blocks=1,
+        first_kernel_size=(5, 4),
+        block_kernel_size=1,
+    )
+    likelihood = LogisticMixtureLikelihood(SHAPE, network, components=2, grey_window=grey_window)
+    return vlae_tf.VLAE(
+        SHAPE,
+        3,
+        ResNetEncoder(**small),
+        ResNetDecoder(SHAPE, maps=2, **small),
+        prior_family=FlowPrior(3, steps=1, hidden_units=[8]),
+        likelihood_family=likelihood,
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build()
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("grey_window", [False, True])
+def test_training_lowers_the_loss(grey_window):
+    model = build(grey_window)
+    model.compile(keras.optimizers.Adamax(2e-2), jit_compile=keras.backend.backend() == "jax")
+    dark = IMAGES // 16
+    history = model.fit(dark, epochs=30, verbose=0).history
+    assert history["bits_per_dim"][-1] < history["bits_per_dim"][0] - 0.5
+    np.testing.assert_allclose(
+        history["bits_per_dim"], -np.array(history["elbo"]) / (192 * np.log(2)), rtol=1e-5
+    )
+
+
+@pytest.mark.jax
+def test_images_are_scaled_inside(model):
+    seen = []
+    model_call = model.encoder.call
+    model.encoder.call = lambda x, **kw: (seen.append(np.asarray(x)), model_call(x, **kw))[1]
+    try:
+        model.posterior(np.array([[[[0, 255, 51]] * 8] * 8], "uint8"))
+    finally:
+        model.encoder.call = model_call
+    np.testing.assert_allclose(seen[0][0, 0, 0], [-1.0, 1.0, -0.6], atol=1e-6)
+
+
+@pytest.mark.jax
+def test_drawn_images_have_levels(model):
+    images = model.sample(3, seed=0)
+    assert images.shape == (3, *SHAPE) and len(np.unique(images)) > 30
+    assert (images == np.round(images)).all() and 0 <= images.min() and images.max() <= 255
+    np.testing.assert_array_equal(model.sample(2, seed=0), images[:2])
+    completed = model.decode(
+        model.encode(IMAGES), seed=0, known=IMAGES, mask=np.arange(8)[:, None, None] < 4
+    )
+    np.testing.assert_array_equal(completed[:, :4], IMAGES[:, :4])
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize(
+    "images",
+    [IMAGES / 255.0, IMAGES.astype("float32") + 0.5, IMAGES.astype("int32") - 1000],
+    ids=["scaled", "halves", "negative"],
+)
+def test_images_of_the_wrong_range(model, images):
+    with pytest.raises(ValueError, match="whole numbers from 0 to 255.*Received: images of"):
+        model.encode(images)
+
+
+def test_a_network_with_other_outputs():
+    with pytest.raises(ValueError, match="20 `output_channels`.*output_channels=3"):
+        LogisticMixtureLikelihood(SHAPE, GatedPixelCNN(3), components=2)
+
+
+def test_a_model_is_saved_whole(tmp_path):
+    model = build(grey_window=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.likelihood_family.grey_window and loaded.likelihood_family.components == 2
+    np.testing.assert_array_equal(loaded.sample(2, seed=1), model.sample(2, seed=1))
+
+
+@pytest.mark.slow
+def test_served_answers_are_those_of_python(model, tmp_path):
+    import tensorflow as tf
+
+    path = model.export(tmp_path / "served", importance_samples=3, png=True)
+    signatures = tf.saved_model.load(path).signatures
+    answer = signatures["encode"](image=tf.constant(IMAGES))
+    np.testing.assert_allclose(answer["code"], model.encode(IMAGES), atol=1e-5)
+    seeds = np.arange(6, dtype="int32")
+    again = signatures["reconstruct"](image=tf.constant(IMAGES), seed=tf.constant(seeds))["image"]
+    assert (again.numpy() == model.reconstruct(IMAGES, seed=seeds)).mean() > 0.99
+    pictures = tf.stack([tf.io.encode_png(image) for image in IMAGES])
+    served = signatures["encode_png"](image_bytes=pictures)["code"]
+    np.testing.assert_allclose(served, model.encode(IMAGES), atol=1e-5)
+    bits = signatures["log_prob"](image=tf.constant(IMAGES), seed=tf.constant(seeds))
+    assert np.isfinite(bits["bits_per_dim"]).all()
+
+
+def test_recipe_of_colour_images(tmp_path):
+    from vlae_tf.evaluation import evaluate_run
+    from vlae_tf.training import Recipe, train
+
+    np.savez(tmp_path / "images.npz", train=IMAGES, test=IMAGES)
+    small = {"filters": [4], "blocks": 0, "units": 8}
+    network = {"class": "GatedPixelCNN", "filters": 4, "blocks": 1, "first_kernel_size": [5, 4]}
+    recipe = Recipe(
+        str(tmp_path / "images.npz"),
+        {
+            "latent_dim": 2,
+            "encoder": {"class": "ResNetEncoder", **small},
+            "decoder": {"class": "ResNetDecoder", "maps": 2, **small},
+            "likelihood_family": {
+                "class": "LogisticMixtureLikelihood",
+                "components": 3,
+                "network": network,
+            },
+        },
+        epochs=1,
+        validation_split=None,
+    )
+    assert recipe.levels == 256
+    model = train(recipe, tmp_path / "run", verbose=0)
+    assert model.likelihood_family.network.output_channels == 3 * 10
+    metrics = evaluate_run(tmp_path / "run", importance_samples=2)
+    assert metrics["binarisation"] == "none"
+    assert 0 < metrics["likelihood"][0]["bits_per_dim"] < 20
+    with pytest.raises(ValueError, match="`binarise` must be null for a model of 256 levels"):
+        Recipe(recipe.dataset, recipe.model, epochs=1, binarise="static")

@@ -1,0 +1,82 @@
+import keras
+
+from vlae_tf.distributions import DiscretisedLogisticMixture, PixelCNNLogisticMixture
+from vlae_tf.models.pixelcnn_likelihood import PixelCNNLikelihood
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class LogisticMixtureLikelihood(PixelCNNLikelihood):
+    """Autoregressive likelihood of grey or colour images of 256 levels, with a window.
+
+        p(x | z) = prod_i DiscretisedLogisticMixture(x_i; f(x_window(i), z))
+
+    What the window shows, the code need not carry: with `grey_window` it shows no colours, which
+    are then left to the code.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        network: an autoregressive layer `(images, conditioning) -> parameters`, with as many
+            `output_channels` as `parameters_a_pixel` says; a `LocalPixelCNN` unless given.
+        components: of the mixture; PixelCNN++ has ten.
+        grey_window: whether the window shows the luminance alone, 0.299 R + 0.587 G + 0.114 B.
+
+    Input shapes: the decoder's maps, `(batch, height, width, maps)`, and images of 0..255,
+    `(batch, *image_shape)`; output shape: the parameters of the mixtures, `(batch, height, width,
+    parameters_a_pixel)`.
+
+    Raises:
+        ValueError: if the network's outputs are not as many.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.models import LogisticMixtureLikelihood
+        >>> family = LogisticMixtureLikelihood((4, 4, 3), components=2)
+        >>> maps = keras.ops.ones((2, 4, 4, 5))
+        >>> tuple(family.distribution(maps).log_prob(keras.ops.zeros((2, 4, 4, 3))).shape)
+        (2,)
+
+    Reference:
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, section 4.3 and appendix B;
+        Salimans et al., "PixelCNN++", 2017, section 2.1.
+    """
+
+    levels = 256
+
+    def __init__(self, image_shape, network=None, components=10, grey_window=False, **kwargs):
+        self.components = components
+        self.grey_window = grey_window
+        super().__init__(image_shape, network, **kwargs)
+
+    @staticmethod
+    def parameters_a_pixel(image_shape, components=10, **settings):
+        """How many `output_channels` the network must have."""
+        return DiscretisedLogisticMixture.parameter_count(image_shape[-1], components)
+
+    @property
+    def noise_shape(self):
+        return (*self.image_shape[:2], self.image_shape[-1] + 1)
+
+    def distribution(self, maps, training=False):
+        """The `PixelCNNLogisticMixture` given the decoder's maps."""
+        return PixelCNNLogisticMixture(
+            self.network,
+            maps,
+            self.image_shape,
+            grey_window=self.grey_window,
+            levels=self.levels,
+            training=training,
+        )
+
+    def _settings(self):
+        return {"components": self.components}
+
+    def _seen_shape(self):
+        grey = self.grey_window and self.image_shape[-1] == 3
+        return (*self.image_shape[:2], 1) if grey else self.image_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "components": self.components,
+            "grey_window": self.grey_window,
+        }
