@@ -1,6 +1,7 @@
 """Keras layers: masked convolutions, PixelCNNs, MADE, residual blocks. One public class a file."""
 
 from vlae_tf.layers.conv2d import Conv2D
+from vlae_tf.layers.conv_made import ConvMADE
 from vlae_tf.layers.dense import Dense
 from vlae_tf.layers.gated_masked_block import GatedMaskedBlock
 from vlae_tf.layers.gated_pixelcnn import GatedPixelCNN
@@ -17,6 +18,7 @@ from vlae_tf.layers.residual_pixelcnn import ResidualPixelCNN
 __all__ = [
     "MADE",
     "Conv2D",
+    "ConvMADE",
     "Dense",
     "GatedMaskedBlock",
     "GatedPixelCNN",

@@ -8,6 +8,7 @@ from vlae_tf.models.logistic_mixture_likelihood import LogisticMixtureLikelihood
 from vlae_tf.models.pixelcnn_likelihood import PixelCNNLikelihood
 from vlae_tf.models.resnet_decoder import ResNetDecoder
 from vlae_tf.models.resnet_encoder import ResNetEncoder
+from vlae_tf.models.spatial_flow_prior import SpatialFlowPrior
 from vlae_tf.models.vlae import VLAE
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "PixelCNNLikelihood",
     "ResNetDecoder",
     "ResNetEncoder",
+    "SpatialFlowPrior",
 ]

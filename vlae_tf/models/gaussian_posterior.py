@@ -1,8 +1,11 @@
+import math
+
 import keras
 from keras import ops
 
 from vlae_tf.distributions import DiagonalGaussian
 from vlae_tf.layers import Dense
+from vlae_tf.layers.conv_made import check_code_shape
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -15,6 +18,10 @@ class GaussianPosterior(keras.layers.Layer):
 
     Args:
         latent_dim: size of the code.
+        code_shape: `(height, width, channels)` of a code laid out as a map, with `latent_dim`
+            numbers in all. The features are then laid out as a map of that height and width, and a
+            1x1 convolution takes the place of the dense layer: each position of the code comes from
+            its own place in the image.
 
     Input shape: `(batch, features)`; output: a dict of `loc` and `scale`, each
     `(batch, latent_dim)`.
@@ -31,21 +38,49 @@ class GaussianPosterior(keras.layers.Layer):
         Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, section 3.
     """
 
-    def __init__(self, latent_dim, **kwargs):
+    def __init__(self, latent_dim, code_shape=None, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.latent_dim = latent_dim
-        self._dense = Dense(2 * latent_dim, dtype="float32")
+        self.code_shape = None if code_shape is None else check_code_shape(code_shape)
+        outputs = latent_dim
+        if self.code_shape is not None:
+            outputs = self.code_shape[-1]
+            if math.prod(self.code_shape) != latent_dim:
+                raise ValueError(
+                    f"`code_shape` must hold the {latent_dim} numbers of `latent_dim`. "
+                    f"Received: code_shape={self.code_shape}"
+                )
+        # A dense layer over the channels is a 1x1 convolution.
+        self._dense = Dense(2 * outputs, dtype="float32")
 
     def build(self, input_shape):
-        if self.latent_dim:
-            self._dense.build(input_shape)
+        if not self.latent_dim:
+            return
+        if self.code_shape is not None:
+            height, width, _ = self.code_shape
+            channels, rest = divmod(input_shape[-1], height * width)
+            if rest:
+                raise ValueError(
+                    f"The features must be maps of {height}x{width}, flattened, for a code of "
+                    f"shape {self.code_shape}. Received: {input_shape[-1]} features"
+                )
+            input_shape = (None, channels)
+        self._dense.build(input_shape)
 
     def call(self, features):
         if not self.latent_dim:
             # oneDNN ends the process at a matrix product without columns.
             empty = features[:, :0]
             return {"loc": empty, "scale": ops.exp(empty)}
+        if self.code_shape is not None:
+            # Positions as rows: a product of matrices of rank 4 corrupts memory in TensorFlow 2.21
+            # (tensorflow/tensorflow#117700).
+            height, width, _ = self.code_shape
+            features = ops.reshape(features, (-1, features.shape[-1] // (height * width)))
         loc, raw_scale = ops.split(self._dense(features), 2, axis=-1)
+        if self.code_shape is not None:
+            shape = (-1, self.latent_dim)
+            loc, raw_scale = ops.reshape(loc, shape), ops.reshape(raw_scale, shape)
         return {"loc": loc, "scale": ops.softplus(raw_scale + 0.5413) + 1e-4}
 
     def compute_output_spec(self, features):
@@ -57,4 +92,8 @@ class GaussianPosterior(keras.layers.Layer):
         return DiagonalGaussian(parameters["loc"], parameters["scale"])
 
     def get_config(self):
-        return {**super().get_config(), "latent_dim": self.latent_dim}
+        return {
+            **super().get_config(),
+            "latent_dim": self.latent_dim,
+            "code_shape": self.code_shape,
+        }

@@ -1,8 +1,11 @@
+import math
+
 import keras
 from keras import ops
 
 from vlae_tf.layers import Conv2D, Dense, ResidualBlock
 from vlae_tf.layers.activations import elu
+from vlae_tf.layers.conv_made import check_code_shape
 from vlae_tf.models.resnet_encoder import per_stage
 
 
@@ -10,7 +13,8 @@ from vlae_tf.models.resnet_encoder import per_stage
 class ResNetDecoder(keras.layers.Layer):
     """Residual network from a code to maps of the image's size: the mirror of `ResNetEncoder`.
 
-    Two dense layers lay the code out as the smallest map; then the stages of `filters` from last to
+    Two dense layers lay the code out as the smallest map, or a 3x3 convolution where the code is a
+    map already; then the stages of `filters` from last to
     first, all but the last one ending with a block that doubles the map; a 3x3 convolution makes
     the `maps`.
 
@@ -21,6 +25,8 @@ class ResNetDecoder(keras.layers.Layer):
         filters: channels of each stage, in the encoder's order.
         blocks: blocks in each stage beside the doubling one, an integer or one for each stage.
         units: size of the dense layer.
+        code_shape: `(height, width, channels)` of a code laid out as a map, whose height and width
+            are those of the smallest map; None for a code without a place.
         dropout: rate inside the blocks.
         weight_norm: whether all layers are weight-normalised.
         seed: of the dropout.
@@ -28,7 +34,7 @@ class ResNetDecoder(keras.layers.Layer):
     Input shape: `(batch, latent_dim)`; output shape: `(batch, height, width, maps)`.
 
     Raises:
-        ValueError: if the image cannot be halved that often.
+        ValueError: if the image cannot be halved that often, or a map of a code does not fit.
 
     Example:
         >>> import keras
@@ -49,6 +55,7 @@ class ResNetDecoder(keras.layers.Layer):
         filters=(32, 48, 64),
         blocks=2,
         units=384,
+        code_shape=None,
         dropout=0.0,
         weight_norm=False,
         seed=None,
@@ -60,6 +67,7 @@ class ResNetDecoder(keras.layers.Layer):
         self.filters = list(filters)
         self.blocks = blocks if isinstance(blocks, int) else list(blocks)
         self.units = units
+        self.code_shape = None if code_shape is None else check_code_shape(code_shape)
         self.dropout = dropout
         self.weight_norm = weight_norm
         self.seed = seed
@@ -72,8 +80,16 @@ class ResNetDecoder(keras.layers.Layer):
             )
         self._smallest = (height // factor, width // factor, self.filters[-1])
         options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
-        self._dense = Dense(units, **options)
-        self._layout = Dense(self._smallest[0] * self._smallest[1] * self._smallest[2], **options)
+        if self.code_shape is None:
+            self._dense = Dense(units, **options)
+            self._layout = Dense(math.prod(self._smallest), **options)
+        else:
+            if self.code_shape[:2] != self._smallest[:2]:
+                raise ValueError(
+                    "`code_shape` must have the height and width of the smallest map, "
+                    f"{self._smallest[:2]}. Received: code_shape={self.code_shape}"
+                )
+            self._dense, self._layout = None, Conv2D(self.filters[-1], 3, **options)
         self._blocks = []
         counts = per_stage(blocks, self.filters)
         for stage in reversed(range(len(self.filters))):
@@ -91,8 +107,11 @@ class ResNetDecoder(keras.layers.Layer):
         self._last = Conv2D(maps, 3, **options)
 
     def build(self, input_shape):
-        self._dense.build(input_shape)
-        self._layout.build((None, self.units))
+        if self._dense is None:
+            self._layout.build((None, *self.code_shape))
+        else:
+            self._dense.build(input_shape)
+            self._layout.build((None, self.units))
         shape = (None, *self._smallest)
         for block in self._blocks:
             block.build(shape)
@@ -100,8 +119,11 @@ class ResNetDecoder(keras.layers.Layer):
         self._last.build(shape)
 
     def call(self, inputs, training=False):
-        h = ops.elu(self._layout(ops.elu(self._dense(inputs))))
-        h = ops.reshape(h, (-1, *self._smallest))
+        if self._dense is None:
+            h = ops.elu(self._layout(ops.reshape(inputs, (-1, *self.code_shape))))
+        else:
+            h = ops.elu(self._layout(ops.elu(self._dense(inputs))))
+            h = ops.reshape(h, (-1, *self._smallest))
         for block in self._blocks:
             h = block(h, training=training)
         return ops.elu(self._last(elu(h)))
@@ -117,6 +139,7 @@ class ResNetDecoder(keras.layers.Layer):
             "filters": self.filters,
             "blocks": self.blocks,
             "units": self.units,
+            "code_shape": self.code_shape,
             "dropout": self.dropout,
             "weight_norm": self.weight_norm,
             "seed": self.seed,

@@ -15,7 +15,8 @@ class ResNetEncoder(keras.layers.Layer):
     Args:
         filters: channels of each stage.
         blocks: blocks in each stage after the halving one, an integer or one for each stage.
-        units: number of features.
+        units: number of features, or None for the last maps themselves, flattened: the way to a
+            code that is laid out as a map.
         dropout: rate inside the blocks and before the dense layer.
         weight_norm: whether all layers are weight-normalised.
         seed: of the dropout.
@@ -68,7 +69,7 @@ class ResNetEncoder(keras.layers.Layer):
                     )
                 )
         self._drop = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
-        self._dense = Dense(units, **options)
+        self._dense = None if units is None else Dense(units, **options)
 
     def build(self, input_shape):
         self._first.build(input_shape)
@@ -76,7 +77,9 @@ class ResNetEncoder(keras.layers.Layer):
         for block in self._blocks:
             block.build(shape)
             shape = block.compute_output_shape(shape)
-        self._dense.build((None, shape[1] * shape[2] * shape[3]))
+        self._features = shape[1] * shape[2] * shape[3] if self.units is None else self.units
+        if self._dense is not None:
+            self._dense.build((None, shape[1] * shape[2] * shape[3]))
 
     def call(self, inputs, training=False):
         h = self._first(inputs)
@@ -84,10 +87,12 @@ class ResNetEncoder(keras.layers.Layer):
             h = block(h, training=training)
         h = elu(h)
         h = ops.reshape(h, (-1, h.shape[1] * h.shape[2] * h.shape[3]))
+        if self._dense is None:
+            return h
         return ops.elu(self._dense(self._drop(h, training=training)))
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.units)
+        return (input_shape[0], self._features)
 
     def get_config(self):
         return {
