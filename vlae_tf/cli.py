@@ -255,7 +255,7 @@ def export(
     ] = False,
     warmup_images: Annotated[
         str | None,
-        typer.Option(help="For --warmup (.npy, .npz, a folder); the entry's examples if absent."),
+        typer.Option(help="--warmup with these (.npy, .npz, a folder), not the entry's examples."),
     ] = None,
     batch_sizes: Annotated[
         str, typer.Option(help="Those that the server allows, for --warmup.")
@@ -266,10 +266,10 @@ def export(
 
     model = zoo.load_source(source, "mixed_bfloat16" if dtype == "bfloat16" else dtype)
     images = None
-    if warmup and warmup_images is None:
-        images = zoo.examples(source)
-    elif warmup:
+    if warmup_images is not None:
         images = datasets.load_arrays(warmup_images, image_shape=model.image_shape)
+    elif warmup:
+        images = zoo.examples(source)
     with console.status("Writing the SavedModel"):
         path = serving.export(
             model,

@@ -44,7 +44,7 @@ class AutoregressiveFlow(tfd.TransformedDistribution):
                 "Every step must be over `event_size` inputs. "
                 f"Received: event_size={event_size!r}, steps over {sizes}"
             )
-        flows = [tfb.MaskedAutoregressiveFlow(step) for step in self._steps]
+        flows = [_Step(step) for step in self._steps]
         super().__init__(
             tfd.Sample(tfd.Normal(loc=0.0, scale=1.0), sample_shape=[event_size]),
             tfb.Chain(flows[::-1]),
@@ -73,7 +73,18 @@ class AutoregressiveFlow(tfd.TransformedDistribution):
 
     def transform_noise(self, noise):
         """The code `(batch, d)` at standard normal noise: the flow's forward direction."""
-        # Not `bijector.forward`, which runs a whole network for each dimension.
         for step in self._steps:
             noise = step.transform_noise(noise)
         return noise
+
+
+class _Step(tfb.MaskedAutoregressiveFlow):
+    """TFP's flow, whose forward direction would run the whole network for each dimension."""
+
+    def __init__(self, step):
+        self._step = step
+        super().__init__(step)
+
+    def _forward(self, noise, **kwargs):
+        rows = ops.reshape(noise, (-1, self._step.event_size))
+        return ops.reshape(self._step.transform_noise(rows), ops.shape(noise))

@@ -21,7 +21,7 @@ class Client:
         model: its name.
         version: number of a version; the highest unless given.
         label: of a version, such as "stable".
-        timeout: seconds that a request may take. Drawing images takes seconds on a CPU.
+        timeout: seconds that a request may take.
         batch_size: rows sent in one request: longer inputs are sent in several.
 
     Raises:
