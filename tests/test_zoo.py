@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from vlae_tf import publishing, zoo
+from vlae_tf import publishing, results, zoo
 from vlae_tf.evaluation import importance_weighted_log_prob
 
 
@@ -38,7 +38,12 @@ def test_every_entry_is_complete(name):
 
 def test_the_readme_has_the_table_of_the_entries(request):
     readme = (request.config.rootpath / "README.md").read_text()
-    assert publishing.results_table() in readme
+    assert results.results_table() in readme
+
+
+def test_the_results_page_is_that_of_the_entries(request):
+    page = request.config.rootpath / "docs" / "results.md"
+    assert page.read_text() == results.results_page()
 
 
 def test_an_entry_loads_and_draws(tiny_zoo):

@@ -450,14 +450,19 @@ def zoo_table(
     readme: Annotated[
         pathlib.Path | None, typer.Option(help="A README.md whose results table to renew.")
     ] = None,
+    page: Annotated[
+        pathlib.Path | None, typer.Option(help="Write all that was measured to this file.")
+    ] = None,
 ):
     """The results table, in Markdown, from the metrics of all entries."""
-    from vlae_tf import publishing
+    from vlae_tf import results
 
-    if readme is None:
-        print(publishing.results_table(), end="")
-    else:
-        publishing.renew_table(readme)
+    if readme is not None:
+        results.renew_table(readme)
+    if page is not None:
+        results.write_page(page)
+    if readme is None and page is None:
+        print(results.results_table(), end="")
 
 
 def _images_to_ask(source, signatures):

@@ -1,4 +1,4 @@
-"""From an evaluated run to an entry of the zoo, and from the entries to the results table."""
+"""From an evaluated run to an entry of the zoo."""
 
 import json
 import pathlib
@@ -7,7 +7,6 @@ import tempfile
 
 import numpy as np
 
-from vlae_tf import zoo
 from vlae_tf.datasets import DATASETS
 from vlae_tf.evaluation import (
     importance_weighted_log_prob,
@@ -15,17 +14,11 @@ from vlae_tf.evaluation import (
     plot_reconstructions,
     plot_samples,
 )
+from vlae_tf.results import PUBLISHED
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
 from vlae_tf.training.files import sha256
 
-# Nats on the test set: of the paper (Chen et al., 2017, tables 1 to 4), and the best we know of.
-PUBLISHED = {
-    "mnist_static": (79.03, "78.30, ladder VAE (addtt/ladder-vae-pytorch)"),
-    "mnist_dynamic": (78.53, "76.93, CR-NVAE (Sinha & Dieng, 2021)"),
-    "omniglot": (89.83, "87.79, LSGM (Vahdat et al., 2021)"),
-    "caltech101_silhouettes": (77.36, "77.36, VLAE"),
-}
 EXAMPLES = 64
 # So many of them, with as many samples, are estimated anew by the test suite.
 CHECKED = 16
@@ -37,7 +30,6 @@ _COPIED = (
     "metrics.json",
     "history.csv",
 )
-_BEGIN, _END = "<!-- results: written by `vlae-tf zoo table` -->", "<!-- end of results -->"
 
 
 def publish(run, folder, data_dir=None):
@@ -220,36 +212,3 @@ def _control(metrics):
         f"{control['nll']:.2f} ± {control['nll_standard_error']:.2f} on {control['num_images']:,} "
         f"images, so the code is worth {control['gain']:.2f} nats"
     )
-
-
-def results_table():
-    """The results of all entries, a Markdown table."""
-    lines = [
-        "| entry | test NLL | images × samples | ELBO | code bits | without a code | paper "
-        "| best known |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name in zoo.list():
-        metrics = zoo.info(name)["metrics"]
-        best = metrics["likelihood"][0]
-        paper, known = PUBLISHED.get(metrics["dataset"], (float("nan"), "-"))
-        control = f"{metrics['control']['nll']:.2f}" if "control" in metrics else "-"
-        lines.append(
-            f"| [{name}](zoo/{name}/card.md) | **{best['nll']:.2f}** ± "
-            f"{best['nll_standard_error']:.2f} | {best['num_images']:,} × "
-            f"{best['importance_samples']:,} | {best['elbo']:.2f} | {best['code_bits']:.1f} "
-            f"| {control} | {paper:.2f} | {known} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def renew_table(readme):
-    """Puts `results_table()` between the marks of a README."""
-    path = pathlib.Path(readme)
-    before, _, rest = path.read_text().partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not end:
-        raise ValueError(
-            f"`readme` must have the marks {_BEGIN} and {_END}. Received: readme={str(readme)!r}"
-        )
-    path.write_text(f"{before}{_BEGIN}\n{results_table()}{_END}{after}")

@@ -1,0 +1,142 @@
+"""Results of all entries of the zoo, from their metrics: the README's table, and a whole page."""
+
+import json
+import math
+import pathlib
+
+from vlae_tf import zoo
+from vlae_tf.training.files import write_text
+
+# Nats on the test set: of the paper (Chen et al., 2017, tables 1 to 4), and the best we know of.
+PUBLISHED = {
+    "mnist_static": (79.03, "78.30, ladder VAE (addtt/ladder-vae-pytorch)"),
+    "mnist_dynamic": (78.53, "76.93, CR-NVAE (Sinha & Dieng, 2021)"),
+    "omniglot": (89.83, "87.79, LSGM (Vahdat et al., 2021)"),
+    "caltech101_silhouettes": (77.36, "77.36, VLAE"),
+}
+_BEGIN, _END = "<!-- results: written by `vlae-tf zoo table` -->", "<!-- end of results -->"
+
+
+def results_table():
+    """The results of all entries, a Markdown table."""
+    lines = [
+        "| entry | test NLL | images × samples | ELBO | code bits | without a code | paper "
+        "| best known |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in zoo.list():
+        metrics = zoo.info(name)["metrics"]
+        best = metrics["likelihood"][0]
+        paper, known = PUBLISHED.get(metrics["dataset"], (float("nan"), "-"))
+        control = f"{metrics['control']['nll']:.2f}" if "control" in metrics else "-"
+        lines.append(
+            f"| [{name}](zoo/{name}/card.md) | **{best['nll']:.2f}** ± "
+            f"{best['nll_standard_error']:.2f} | {best['num_images']:,} × "
+            f"{best['importance_samples']:,} | {best['elbo']:.2f} | {best['code_bits']:.1f} "
+            f"| {control} | {paper:.2f} | {known} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def renew_table(readme):
+    """Puts `results_table()` between the marks of a README."""
+    path = pathlib.Path(readme)
+    before, _, rest = path.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(
+            f"`readme` must have the marks {_BEGIN} and {_END}. Received: readme={str(readme)!r}"
+        )
+    path.write_text(f"{before}{_BEGIN}\n{results_table()}{_END}{after}")
+
+
+def results_page():
+    """All that was measured of every entry, Markdown: the text of docs/results.md."""
+    return "\n".join([_INTRODUCTION, *(_section(name) for name in zoo.list())])
+
+
+def write_page(path):
+    """Writes `results_page()`, with the folder that it lies in."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, results_page())
+
+
+_INTRODUCTION = """# Results
+
+Written by `vlae-tf zoo table --page docs/results.md` from the metrics of the entries, which
+`vlae-tf evaluate` wrote: none of it by hand. NLL is an importance-weighted estimate, an upper bound
+in the mean that more samples tighten; ± is its standard error over the images. Active units are
+those whose mean varies over images by more than 0.01. The control is the same decoder trained
+without a code.
+"""
+
+_SECTION = """## {name}
+
+{dataset}, {binarisation} binarisation, split `{split}`; a code of {latent_dim} numbers,
+{parameters:,} parameters.
+
+| images | importance samples | NLL (nats) | bits/dim | ELBO | KL | code bits | active | dtype |
+|---|---|---|---|---|---|---|---|---|
+{rows}
+
+Control: {control}. Paper: {paper}. Best known to us: {best}.
+
+Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on {cores}
+cores ({cpu}), {backend}. Weights: sha256 `{sha256:.12}...`
+
+```sh
+{commands}
+```
+"""
+
+
+def _section(name):
+    folder = zoo.folder(name)
+    metrics, recipe, run = (
+        json.loads((folder / f"{part}.json").read_text()) for part in ("metrics", "recipe", "run")
+    )
+    paper, best = PUBLISHED.get(metrics["dataset"], (math.nan, "-"))
+    last = run["parts"][-1]
+    evaluated = [block["command"] for block in metrics["likelihood"] if block["command"]]
+    return _SECTION.format(
+        name=name,
+        dataset=metrics["dataset"],
+        binarisation=metrics["binarisation"],
+        split=metrics["split"],
+        latent_dim=recipe["model"]["latent_dim"],
+        parameters=run["parameters"],
+        rows="\n".join(_row(block) for block in metrics["likelihood"]),
+        control=_control(metrics),
+        paper="-" if math.isnan(paper) else f"{paper:.2f}",
+        best=best,
+        epochs=run["epochs"],
+        all_epochs=recipe["epochs"],
+        images=run["images"],
+        hours=run["wall_time_s"] / 3600,
+        cores=last["hardware"]["cores"],
+        cpu=last["hardware"]["cpu"],
+        backend=last["backend"],
+        sha256=metrics["weights_sha256"],
+        commands="\n".join([last["command"], *evaluated]),
+    )
+
+
+def _row(block):
+    return (
+        f"| {block['num_images']:,} | {block['importance_samples']:,} | {block['nll']:.2f} ± "
+        f"{block['nll_standard_error']:.2f} | {block['bits_per_dim']:.4f} | {block['elbo']:.2f} | "
+        f"{block['kl']:.2f} | {block['code_bits']:.1f} | {block['active_units']} | "
+        f"{block['dtype']} |"
+    )
+
+
+def _control(metrics):
+    if "control" not in metrics:
+        return "not measured yet"
+    control = metrics["control"]
+    return (
+        f"{control['nll']:.2f} ± {control['nll_standard_error']:.2f} on {control['num_images']:,} "
+        f"images; the code is worth {control['gain']:.2f} ± {control['gain_standard_error']:.2f} "
+        "nats"
+    )
