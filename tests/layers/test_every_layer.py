@@ -13,7 +13,9 @@ from tests.gradients import gradient, randomise, weight_gradients
 from vlae_tf.layers import (
     MADE,
     Conv2D,
+    ConvMADE,
     Dense,
+    DenseBlock,
     GatedMaskedBlock,
     GatedPixelCNN,
     GatedStackBlock,
@@ -46,10 +48,16 @@ LAYERS = {
     "rows above": (lambda **kw: MaskedConv2D(4, 3, mask_type="above", **kw), IMAGE),
     "residual block": (lambda **kw: ResidualBlock(3, strides=2, **kw), IMAGE),
     "residual block, 1x1": (lambda **kw: ResidualBlock(2, kernel_size=1, **kw), IMAGE),
+    "dense block": (lambda **kw: DenseBlock(3, steps=2, strides=2, **kw), IMAGE),
+    "dense block, growing": (lambda **kw: DenseBlock(2, growth=3, upsample=2, **kw), IMAGE),
     "gated block": (lambda **kw: GatedMaskedBlock(2, **kw), IMAGE, MAPS),
     "gated stacks": (lambda **kw: GatedStackBlock(2, **kw), IMAGE, IMAGE, MAPS),
     # Mean-only returns a None, which Keras lets into no functional model.
     "made": (lambda **kw: MADE(4, [6, 5], False, [2, 0, 1, 3], "elu", **kw), ROW),
+    "convolutional made": (
+        lambda **kw: ConvMADE((2, 3, 2), 4, groups=2, mean_only=False, order="reverse", **kw),
+        (12,),
+    ),
     "made, context": (
         lambda **kw: MADE(4, [6], mean_only=False, context_size=4, activation="tanh", **kw),
         ROW,
@@ -168,7 +176,8 @@ def test_rows_of_a_batch_do_not_mix(case):
 
 
 @pytest.mark.parametrize(
-    "make", [LocalPixelCNN, ResidualPixelCNN, GatedPixelCNN, ResidualBlock, GatedMaskedBlock]
+    "make",
+    [LocalPixelCNN, ResidualPixelCNN, GatedPixelCNN, ResidualBlock, DenseBlock, GatedMaskedBlock],
 )
 def test_dropout_is_for_training_alone(make):
     layer = make(filters=4, dropout=0.5, seed=0)
@@ -187,6 +196,7 @@ def test_dropout_is_for_training_alone(make):
         (lambda: LocalPixelCNN(blocks=-1), "`blocks` must not be negative. Received: blocks=-1"),
         (lambda: GatedPixelCNN(blocks=0), "`blocks` must be at least 1. Received: blocks=0"),
         (lambda: ResidualPixelCNN(depth=0), "`depth` must be positive .*Received: depth=0"),
+        (lambda: DenseBlock(4, steps=0), "`steps` and `growth` must be positive"),
         (lambda: LocalPixelCNN(first_kernel_size=4), "`kernel_size` must be of odd height"),
         (lambda: GatedPixelCNN(block_kernel_size=(2, 3)), "`kernel_size` must be of odd height"),
         (lambda: ResidualBlock(4, kernel_size=0), "`kernel_size` must be a positive integer"),

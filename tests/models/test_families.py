@@ -11,6 +11,8 @@ from vlae_tf.backend import step_seed, tfd
 from vlae_tf.layers import GatedPixelCNN, LocalPixelCNN, ResidualPixelCNN
 from vlae_tf.models import (
     BernoulliLikelihood,
+    DenseNetDecoder,
+    DenseNetEncoder,
     FlowPrior,
     GaussianPosterior,
     IAFPosterior,
@@ -51,6 +53,14 @@ PARTS = [
         ),
         {"filters": [2, 4], "blocks": [0, 1], "units": 5, "dropout": 0.1, "weight_norm": True}
         | {"seed": 3},
+    ),
+    (
+        DenseNetEncoder(filters=[2, 4], blocks=[0, 1], units=None, seed=3),
+        {"filters": [2, 4], "blocks": [0, 1], "units": None, "seed": 3},
+    ),
+    (
+        DenseNetDecoder(SHAPE, 2, [2, 4], 1, code_shape=(2, 2, 3), dropout=0.1),
+        {"image_shape": SHAPE, "maps": 2, "code_shape": (2, 2, 3), "dropout": 0.1},
     ),
     (
         ResNetDecoder(SHAPE, 2, [2, 4], [0, 1], units=5, dropout=0.1, weight_norm=True, seed=3),

@@ -3,6 +3,7 @@
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.conv_made import ConvMADE
 from vlae_tf.layers.dense import Dense
+from vlae_tf.layers.dense_block import DenseBlock
 from vlae_tf.layers.gated_masked_block import GatedMaskedBlock
 from vlae_tf.layers.gated_pixelcnn import GatedPixelCNN
 from vlae_tf.layers.gated_stack_block import GatedStackBlock
@@ -20,6 +21,7 @@ __all__ = [
     "Conv2D",
     "ConvMADE",
     "Dense",
+    "DenseBlock",
     "GatedMaskedBlock",
     "GatedPixelCNN",
     "GatedStackBlock",

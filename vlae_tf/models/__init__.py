@@ -1,6 +1,8 @@
 """The VLAE, and the encoders, decoders and families of distributions it is built from."""
 
 from vlae_tf.models.bernoulli_likelihood import BernoulliLikelihood
+from vlae_tf.models.densenet_decoder import DenseNetDecoder
+from vlae_tf.models.densenet_encoder import DenseNetEncoder
 from vlae_tf.models.flow_prior import FlowPrior
 from vlae_tf.models.gaussian_posterior import GaussianPosterior
 from vlae_tf.models.iaf_posterior import IAFPosterior
@@ -14,6 +16,8 @@ from vlae_tf.models.vlae import VLAE
 __all__ = [
     "VLAE",
     "BernoulliLikelihood",
+    "DenseNetDecoder",
+    "DenseNetEncoder",
     "FlowPrior",
     "GaussianPosterior",
     "IAFPosterior",

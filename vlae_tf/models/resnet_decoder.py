@@ -48,6 +48,8 @@ class ResNetDecoder(keras.layers.Layer):
         concatenated with the image).
     """
 
+    block = ResidualBlock
+
     def __init__(
         self,
         image_shape,
@@ -96,7 +98,7 @@ class ResNetDecoder(keras.layers.Layer):
             growing = [1] * counts[stage] + ([2] if stage else [])
             for upsample in growing:
                 self._blocks.append(
-                    ResidualBlock(
+                    self.block(
                         self.filters[stage - 1 if upsample == 2 else stage],
                         upsample=upsample,
                         dropout=dropout,

@@ -35,6 +35,8 @@ class ResNetEncoder(keras.layers.Layer):
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, appendix A.
     """
 
+    block = ResidualBlock
+
     def __init__(
         self,
         filters=(32, 48, 64),
@@ -60,7 +62,7 @@ class ResNetEncoder(keras.layers.Layer):
         ):
             for index in range(count + (stage > 0)):
                 self._blocks.append(
-                    ResidualBlock(
+                    self.block(
                         channels,
                         strides=2 if stage and not index else 1,
                         dropout=dropout,
