@@ -117,6 +117,15 @@ def add_bias(outputs, bias):
     return outputs + keras.ops.convert_to_tensor(bias)
 
 
+def set_apart(tensor):
+    """`tensor`, such that TensorFlow's graph optimiser joins nothing across it.
+
+    It tries to join a convolution, a sum and an ELU where the sum is needed elsewhere too, as in a
+    residual network, fails ("remapper failed"), and then joins nothing in the whole graph.
+    """
+    return tf.ensure_shape(tensor, tensor.shape) if BACKEND == "tensorflow" else tensor
+
+
 def unshare(variables):
     """Gives each variable a buffer of its own, where the backend cannot train on a shared one.
 

@@ -3,13 +3,15 @@ a convolution a third faster than TensorFlow's bfloat16 kernels on a CPU."""
 
 from keras import ops
 
+from vlae_tf.backend import set_apart
+
 
 def elu(inputs):
     """`max(x, 0) + min(exp(x) - 1, 0)`, in the dtype of `inputs`.
 
     Right after a convolution `keras.ops.elu` is faster: TensorFlow makes one kernel of both.
     """
-    return ops.cast(ops.elu(ops.cast(inputs, "float32")), inputs.dtype)
+    return ops.cast(ops.elu(set_apart(ops.cast(inputs, "float32"))), inputs.dtype)
 
 
 def sigmoid(inputs):
