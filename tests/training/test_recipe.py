@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from vlae_tf.datasets import DATASETS
 from vlae_tf.training import Recipe
 from vlae_tf.training.parts import build_part
 
@@ -123,8 +124,14 @@ def test_wrong_latent_dim(value):
     ("settings", "message"),
     [
         (with_part("encoder"), '`encoder` must be an object with a "class", one of ResNetEnc'),
-        (with_part("encoder", **{"class": "FlowPrior"}), "one of ResNetEncoder. Received"),
-        (with_part("prior_family", **{"class": "Flow"}), "one of FlowPrior. Received.*'Flow'"),
+        (
+            with_part("encoder", **{"class": "FlowPrior"}),
+            "one of DenseNetEncoder, ResNetEncoder. Received",
+        ),
+        (
+            with_part("prior_family", **{"class": "Flow"}),
+            "one of FlowPrior, SpatialFlowPrior. Received.*'Flow'",
+        ),
         (
             with_part("prior_family", **{"class": "FlowPrior"}, depth=2),
             "keys of prior_family of class FlowPrior are class, .*hidden_units.*Received: depth",
@@ -232,14 +239,29 @@ def test_paper_recipe_is_the_papers():
     assert (recipe.ema_momentum, recipe.learning_rate) == (0.998, 0.002)
 
 
+def test_lossy_recipes_differ_by_their_window_alone():
+    windows = {"4x2": [5, 4], "5x3": [7, 5], "7x4": [9, 7], "7x4_grey": [9, 7]}
+    base = Recipe.load("cifar10_lossy_4x2")
+    for name, kernel in windows.items():
+        recipe = Recipe.load(f"cifar10_lossy_{name}")
+        likelihood = recipe.model["likelihood_family"]
+        assert likelihood["network"]["first_kernel_size"] == kernel
+        assert likelihood.get("grey_window", False) == name.endswith("grey")
+        network = {**likelihood["network"], "first_kernel_size": [5, 4]}
+        likelihood = {k: v for k, v in likelihood.items() if k != "grey_window"}
+        model = {**recipe.model, "likelihood_family": {**likelihood, "network": network}}
+        assert dataclasses.replace(recipe, model=model).differences(base) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", Recipe.names())
 def test_recipe_that_comes_along_takes_a_step(name):
     recipe = dataclasses.replace(Recipe.load(name), epochs=1, warmup_steps=0)
-    model = recipe.build_model((28, 28, 1))
+    image_shape = DATASETS[recipe.dataset].image_shape
+    model = recipe.build_model(image_shape)
     model.compile(optimizer=recipe.optimizer(1), run_eagerly=keras.backend.backend() != "jax")
     before = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]
-    images = np.random.default_rng(0).integers(0, 2, (4, 28, 28, 1), "uint8")
+    images = np.random.default_rng(0).integers(0, recipe.levels, (4, *image_shape), "uint8")
     history = model.fit(images, verbose=0).history
     assert np.isfinite([value for values in history.values() for value in values]).all()
     after = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]

@@ -78,7 +78,11 @@ def check_keys(what, values, known):
 
 
 def _alike(value, default):
-    """Whether the type of `value` fits that of the default; a list may stand for a number each."""
+    """Whether the type of `value` fits that of the default; a list may stand for a number each.
+
+    None is left to the class, which may know it."""
+    if value is None:
+        return True
     if isinstance(default, bool):
         return isinstance(value, bool)
     if isinstance(default, (int, float)):
