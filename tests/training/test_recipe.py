@@ -123,7 +123,7 @@ def test_wrong_latent_dim(value):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (with_part("encoder"), '`encoder` must be an object with a "class", one of ResNetEnc'),
+        (with_part("encoder"), '`encoder` must be an object with a "class", one of DenseNetE'),
         (
             with_part("encoder", **{"class": "FlowPrior"}),
             "one of DenseNetEncoder, ResNetEncoder. Received",
