@@ -214,6 +214,8 @@ def test_no_code_within_the_limit(recipe, tmp_path):
         ({"algorithm": "guess"}, "`algorithm` must be one of grid, random, bayesian"),
         ({"max_trials": 0}, "`max_trials` must be positive"),
         ({"max_minutes": -1}, "`max_minutes` must be positive"),
+        ({"num_images": 0}, "`num_images` must be positive"),
+        ({"importance_samples": 0}, "`importance_samples` must be positive"),
         ({"epochs": 0}, "`epochs` must be at least 1"),
         ({"worker": True}, "needs the address of its `chief`"),
         ({"chief": "localhost"}, "`chief` must be host:port"),
@@ -223,7 +225,7 @@ def test_no_code_within_the_limit(recipe, tmp_path):
 def test_arguments_that_cannot_be(recipe, tmp_path, arguments, message):
     choices = arguments.pop("choices", {"model.latent_dim": SIZES})
     with pytest.raises(ValueError, match=message):
-        tune(recipe, choices, tmp_path / "search", **arguments, **SMALL)
+        tune(recipe, choices, tmp_path / "search", **SMALL | arguments)
     assert not (tmp_path / "search").exists()
 
 

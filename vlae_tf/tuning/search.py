@@ -89,7 +89,12 @@ def tune(
     """
     out = pathlib.Path(out)
     objective = SearchObjective(objective, max_code_bits)
-    for name, value in {"max_trials": max_trials, "max_minutes": max_minutes}.items():
+    for name, value in {
+        "max_trials": max_trials,
+        "max_minutes": max_minutes,
+        "importance_samples": importance_samples,
+        "num_images": num_images,
+    }.items():
         if value is not None and not value > 0:
             raise ValueError(f"`{name}` must be positive. Received: {name}={value!r}")
     if algorithm not in _ORACLES:
@@ -141,13 +146,17 @@ def tune(
     results = SearchResults(
         (
             TrialResult.of(trial, pathlib.Path(tuner.get_trial_dir(trial_id)), space)
-            for trial_id, trial in sorted(oracle.trials.items())
+            for trial_id, trial in sorted(oracle.trials.items(), key=_number)
         ),
         space,
         objective,
     )
     write_report(out, recipe, results, settings, command, data_dir)
     return results
+
+
+def _number(item):
+    return int(item[0])
 
 
 def _check_data(space, data_dir):
