@@ -10,8 +10,8 @@ ROOT = Path(__file__).parent
 TEST = ["build", "pytest>=8", "ruff>=0.12"]
 JAX = ["jax>=0.7,<0.11"]
 SERVING = ["grpcio>=1.60,<2", "tensorflow-serving-api>=2.20,<2.22"]
-# keras-tuner's Bayesian search.
-TUNING = ["scikit-learn>=1.4"]
+# For keras-tuner's Bayesian search, and linear probes.
+SKLEARN = ["scikit-learn>=1.4"]
 
 setup(
     name="vlae_tf",
@@ -60,9 +60,9 @@ setup(
     extras_require={
         "jax": JAX,
         "serving": SERVING,
-        "tuning": TUNING,
+        "sklearn": SKLEARN,
         "test": TEST,
-        "all": JAX + SERVING + TUNING + TEST,
+        "all": JAX + SERVING + SKLEARN + TEST,
     },
     entry_points={"console_scripts": ["vlae-tf = vlae_tf.cli:main"]},
 )

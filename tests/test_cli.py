@@ -14,6 +14,7 @@ COMMANDS = (
     ["evaluate"],
     ["sample"],
     ["reconstruct"],
+    ["probe"],
     ["tune"],
     ["export"],
     ["serve"],

@@ -105,6 +105,29 @@ def evaluate(
 
 
 @app.command()
+def probe(
+    source: Source,
+    images: Annotated[int, typer.Option(help="Training images for the classifier.")] = 10_000,
+    out: Annotated[
+        pathlib.Path | None, typer.Option(help="File to write; probe.json of the run if absent.")
+    ] = None,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    dtype: Dtype = "float32",
+):
+    """How much of an image's class a linear classifier reads off its code, and off its pixels."""
+    from vlae_tf import evaluation, zoo
+
+    with console.status("Encoding and classifying"):
+        result = evaluation.probe_run(zoo.locate(source), out, images, seed, data_dir, dtype)
+    table = Table("a linear classifier of", "accuracy", "±")
+    for name in ("code", "pixels"):
+        measured = result[name]
+        table.add_row(name, f"{measured['accuracy']:.2%}", f"{measured['standard_error']:.2%}")
+    console.print(table)
+
+
+@app.command()
 def tune(
     recipe: Annotated[str, typer.Argument(help="A recipe's name, or a JSON file.")],
     out: Annotated[pathlib.Path, typer.Option(help="Folder of the search.")],

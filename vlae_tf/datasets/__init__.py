@@ -6,6 +6,7 @@ Importing this package does not import TensorFlow: `load_arrays` and `load` do, 
 from vlae_tf.datasets.arrays import load_arrays, prepare
 from vlae_tf.datasets.batches import ImageBatches
 from vlae_tf.datasets.binarisation import binarised
+from vlae_tf.datasets.labels import load_labels
 from vlae_tf.datasets.pipeline import load
 from vlae_tf.datasets.registry import DATASETS, DatasetInfo, info
 
@@ -17,5 +18,6 @@ __all__ = [
     "info",
     "load",
     "load_arrays",
+    "load_labels",
     "prepare",
 ]

@@ -48,7 +48,7 @@ def load_arrays(
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     if isinstance(source, str) and source in DATASETS:
         check_image_shape(image_shape, DATASETS[source].image_shape)
-        images = _named(DATASETS[source], split, data_dir)
+        images = named(DATASETS[source], split, data_dir)
     else:
         if image_shape is not None:
             check_image_shape(image_shape)
@@ -107,7 +107,8 @@ def tfds_builder(name, data_dir=None):
     return tfds.builder(info(name).tfds_name, data_dir=data_dir)
 
 
-def _named(entry, split, data_dir):
+def named(entry, split, data_dir, feature="image"):
+    """A feature of all examples of a split of a data set in `DATASETS`."""
     builder = tfds_builder(entry.name, data_dir)
     if not builder.data_path.exists() and _lies_in_manual_dir(builder):
         builder.download_and_prepare()
@@ -116,7 +117,7 @@ def _named(entry, split, data_dir):
             images = _omniglot(entry, split, data_dir)
         else:
             parts = entry.splits[split].split("+")
-            images = np.concatenate([_read(builder, part) for part in parts])
+            images = np.concatenate([_read(builder, part, lambda x: x[feature]) for part in parts])
     except AssertionError as error:  # this is how TFDS says that it is not prepared
         raise FileNotFoundError(_how_to_get(entry.name, data_dir, builder)) from error
     expected = sum(entry.sizes[part] for part in split.split("+"))
@@ -141,8 +142,8 @@ def _lies_in_manual_dir(builder):
     )
 
 
-def _read(builder, split, decode=lambda example: example["image"]):
-    """Images of a TFDS split in the order they are stored in, in a few seconds."""
+def _read(builder, split, decode):
+    """What `decode` gives of the examples of a TFDS split, in the order they are stored in."""
     import tensorflow_datasets as tfds
 
     # TFDS would keep small data sets in memory, decoded: a gigabyte of Omniglot.

@@ -4,6 +4,7 @@ from vlae_tf.evaluation.importance import importance_weighted_log_prob, importan
 from vlae_tf.evaluation.metrics import active_units, evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
 from vlae_tf.evaluation.plots import plot_history, plot_reconstructions, plot_rows, plot_samples
+from vlae_tf.evaluation.probe import linear_probe, probe_run
 from vlae_tf.evaluation.run import evaluate_run, write_metrics
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "evaluate_run",
     "importance_weighted_log_prob",
     "importance_weighted_terms",
+    "linear_probe",
     "plot_history",
     "plot_reconstructions",
     "plot_rows",
     "plot_samples",
+    "probe_run",
     "write_metrics",
 ]

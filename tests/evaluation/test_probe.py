@@ -1,0 +1,61 @@
+"""The linear probe: what a linear classifier can read, and what it cannot."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vlae_tf.datasets import load_labels
+from vlae_tf.evaluation import linear_probe, probe, probe_run
+
+RNG = np.random.default_rng(0)
+
+
+def test_it_reads_what_is_linear_and_nothing_else():
+    labels = RNG.integers(0, 3, 600)
+    told = np.eye(3)[labels] * 5 + RNG.normal(size=(600, 3))
+    result = linear_probe(told[:400], labels[:400], told[400:], labels[400:])
+    assert result["accuracy"] > 0.95
+    noise = RNG.normal(size=(600, 3))
+    result = linear_probe(noise[:400], labels[:400], noise[400:], labels[400:])
+    assert abs(result["accuracy"] - 1 / 3) < 4 * result["standard_error"]
+    assert result["standard_error"] == pytest.approx(np.sqrt(2 / 9 / 200), rel=0.1)
+
+
+def test_features_of_any_scale_count_alike():
+    labels = RNG.integers(0, 2, 400)
+    told = (2 * labels - 1)[:, None] + 0.5 * RNG.normal(size=(400, 1))
+    features = np.concatenate([1e-4 * told, 1e4 * RNG.normal(size=(400, 1))], axis=1)
+    assert (
+        linear_probe(features[:300], labels[:300], features[300:], labels[300:])["accuracy"] > 0.9
+    )
+
+
+def test_codes_and_pixels_of_a_run(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        probe, "load_labels", lambda name, split, _: np.arange(32 if split == "train" else 64) % 2
+    )
+    result = probe_run(tiny_run, tmp_path / "probe.json", num_images=20)
+    assert json.loads((tmp_path / "probe.json").read_text()) == result
+    assert (result["train_images"], result["test_images"]) == (20, 64)
+    for name in ("code", "pixels"):
+        assert 0 <= result[name]["accuracy"] <= 1
+
+
+@pytest.mark.parametrize("name", ["mnist_static", "omniglot"])
+def test_data_without_classes(name):
+    with pytest.raises(ValueError, match="`name` must be a data set with classes"):
+        load_labels(name)
+
+
+@pytest.mark.data
+def test_labels_are_those_of_the_images():
+    labels = load_labels("mnist_dynamic", "validation")
+    assert labels.shape == (10_000,) and set(labels) == set(range(10))
+    # Digits of one class are alike: nearer to their own mean than to the others'.
+    from vlae_tf.datasets import load_arrays
+
+    images = load_arrays("mnist_dynamic", "validation").reshape(10_000, -1) / 255.0
+    means = np.stack([images[labels == digit].mean(axis=0) for digit in range(10)])
+    distances = ((images[:500, None] - means) ** 2).sum(axis=-1)
+    assert (distances.argmin(axis=1) == labels[:500]).mean() > 0.7

@@ -1,0 +1,105 @@
+"""How much of an image's class a linear classifier reads off its code."""
+
+import importlib.util
+import json
+import pathlib
+
+import numpy as np
+
+from vlae_tf.datasets import load_labels
+from vlae_tf.training import Recipe, load_run
+from vlae_tf.training.data import split_images
+from vlae_tf.training.files import sha256, write_text
+
+
+def linear_probe(features, labels, test_features, test_labels):
+    """Accuracy of logistic regression from features to classes, and its standard error.
+
+    Features are brought to mean 0 and variance 1 first. The error is that of a proportion,
+    sqrt(a (1 - a) / n).
+
+    Args:
+        features, test_features: `(n, d)`.
+        labels, test_labels: integers, `(n,)`.
+
+    Returns:
+        A dict of `accuracy` and `standard_error` on the test features.
+
+    Raises:
+        ImportError: if scikit-learn is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> from vlae_tf.evaluation import linear_probe
+        >>> features = np.array([[-1.0], [1.0]] * 10)
+        >>> linear_probe(features, [0, 1] * 10, features, [0, 1] * 10)["accuracy"]
+        1.0
+
+    Reference:
+        Alain & Bengio, "Understanding intermediate layers using linear classifier probes", 2017.
+    """
+    if importlib.util.find_spec("sklearn") is None:
+        raise ImportError("A linear probe needs scikit-learn: pip install 'vlae_tf[sklearn]'")
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    classifier.fit(np.asarray(features, "float32"), labels)
+    accuracy = float(classifier.score(np.asarray(test_features, "float32"), test_labels))
+    error = float(np.sqrt(accuracy * (1 - accuracy) / len(test_labels)))
+    return {"accuracy": accuracy, "standard_error": error}
+
+
+def probe_run(folder, path=None, num_images=10_000, seed=0, data_dir=None, dtype="float32"):
+    """Probe the codes of a run, and raw pixels beside them; writes probe.json.
+
+    The classifier is fitted on images of the "train" split and measured on all of "test".
+
+    Args:
+        folder: of the run, or of a zoo entry.
+        path: of the file; `probe.json` in `folder` unless given.
+        num_images: training images for the classifier, drawn at random.
+        seed: of that choice, and of the draw by which images of a "dynamic" set are made binary.
+        data_dir: where TFDS keeps its data.
+        dtype: policy of the convolutions.
+
+    Returns:
+        What was written: a dict of `code` and `pixels`, each as `linear_probe` gives it, the number
+        of images, and the sha256 of the weights.
+
+    Raises:
+        ValueError: for a data set without classes.
+
+    Example:
+        >>> from vlae_tf.evaluation import probe_run
+        >>> probe_run("zoo/mnist_dynamic")["code"]["accuracy"]  # doctest: +SKIP
+    """
+    folder = pathlib.Path(folder)
+    recipe = Recipe.load(folder / "recipe.json")
+    images, labels = {}, {}
+    for split in ("train", "test"):
+        labels[split] = load_labels(recipe.dataset, split, data_dir)
+        images[split] = split_images(recipe, split, seed, data_dir)
+    rows = np.random.default_rng(seed).permutation(len(labels["train"]))[:num_images]
+    images["train"], labels["train"] = images["train"][rows], labels["train"][rows]
+
+    model = load_run(folder, dtype)
+    result = {
+        "dataset": recipe.dataset,
+        "weights_sha256": sha256(folder / "model.weights.h5"),
+        "train_images": len(rows),
+        "test_images": len(labels["test"]),
+    }
+    for name, features in {
+        "code": {split: model.encode(x) for split, x in images.items()},
+        "pixels": {split: x.reshape(len(x), -1) for split, x in images.items()},
+    }.items():
+        result[name] = linear_probe(
+            features["train"], labels["train"], features["test"], labels["test"]
+        )
+    write_text(
+        folder / "probe.json" if path is None else pathlib.Path(path),
+        json.dumps(result, indent=2) + "\n",
+    )
+    return result
