@@ -182,7 +182,7 @@ def test_pixelcnn_likelihood_is_a_distribution_that_hears_the_code(network):
 
 def test_a_network_for_other_channels_is_refused():
     with pytest.raises(
-        ValueError, match="`network` must have 3 `output_channels`.*Received: network.output_channels=1"
+        ValueError, match="must have 3 `output_channels`.*Received: network.output_channels=1"
     ):
         PixelCNNLikelihood((4, 4, 3), network=LocalPixelCNN())
 

@@ -102,7 +102,7 @@ def test_bytes_that_are_no_picture_are_an_error(with_png):
 
 def test_png_is_for_one_channel(tmp_path):
     two = VLAE((8, 8, 2), likelihood_family=BernoulliLikelihood((8, 8, 2)))
-    with pytest.raises(ValueError, match="`png` needs a binary model of one channel.*Received: image_sh"):
+    with pytest.raises(ValueError, match="`png` needs a binary model of one channel.*Received"):
         export(two, tmp_path / "tiny", png=True)
     assert not any(tmp_path.iterdir())
 
