@@ -14,7 +14,7 @@ from vlae_tf.evaluation import (
     plot_reconstructions,
     plot_samples,
 )
-from vlae_tf.results import PUBLISHED
+from vlae_tf.results import PUBLISHED, facts
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
 from vlae_tf.training.files import sha256
@@ -80,34 +80,19 @@ def publish(run, folder, data_dir=None):
 
 def card(name, folder):
     """The card of an entry, Markdown, from its files."""
-    metrics, recipe, run = (
-        json.loads((folder / f"{part}.json").read_text()) for part in ("metrics", "recipe", "run")
-    )
-    last = run["parts"][-1]
-    commands = [block["command"] for block in metrics["likelihood"] if block["command"]]
+    told, metrics, recipe = facts(folder)
+    told["binarisation"] = told["binarisation"].capitalize()
     return _CARD.format(
+        **told,
         name=name,
-        dataset=recipe["dataset"],
-        parameters=run["parameters"],
-        latent_dim=recipe["model"]["latent_dim"],
         window=_window(load_run(folder)),
-        binarisation=metrics["binarisation"].capitalize(),
-        split=metrics["split"],
         seed=metrics["seed"],
         rows="\n".join(_likelihood_row(block) for block in metrics["likelihood"]),
         control=_control(metrics),
         published=_published(recipe["dataset"]),
-        evaluated="\n".join(commands),
-        epochs=run["epochs"],
-        all_epochs=recipe["epochs"],
-        unfinished=_unfinished(run, recipe),
-        images=run["images"],
+        unfinished=_unfinished(told),
         train_split=recipe["train_split"],
         fit=_fit(recipe),
-        hours=run["wall_time_s"] / 3600,
-        cores=last["hardware"]["cores"],
-        cpu=last["hardware"]["cpu"],
-        trained=last["command"],
         licence=_licence(recipe["dataset"]),
         notes=recipe["notes"] or "None.",
     )
@@ -189,8 +174,8 @@ def _licence(dataset):
     return f"Data: {known.licence}. {known.source}" if known else "Data: the user's own."
 
 
-def _unfinished(run, recipe):
-    if run["epochs"] == recipe["epochs"]:
+def _unfinished(told):
+    if told["epochs"] == told["all_epochs"]:
         return ""
     return (
         "The run is not finished: these are the averaged weights of its last whole epoch, and the "

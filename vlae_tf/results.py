@@ -86,39 +86,48 @@ Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} 
 cores ({cpu}), {backend}. Weights: sha256 `{sha256:.12}...`
 
 ```sh
-{commands}
+{trained}
+{evaluated}
 ```
 """
 
 
-def _section(name):
-    folder = zoo.folder(name)
+def facts(folder):
+    """What card and page both tell of an entry, by name; and its metrics and recipe."""
     metrics, recipe, run = (
         json.loads((folder / f"{part}.json").read_text()) for part in ("metrics", "recipe", "run")
     )
-    paper, best = PUBLISHED.get(metrics["dataset"], (math.nan, "-"))
     last = run["parts"][-1]
-    evaluated = [block["command"] for block in metrics["likelihood"] if block["command"]]
+    told = {
+        "dataset": recipe["dataset"],
+        "binarisation": metrics["binarisation"],
+        "split": metrics["split"],
+        "latent_dim": recipe["model"]["latent_dim"],
+        "parameters": run["parameters"],
+        "epochs": run["epochs"],
+        "all_epochs": recipe["epochs"],
+        "images": run["images"],
+        "hours": run["wall_time_s"] / 3600,
+        "cores": last["hardware"]["cores"],
+        "cpu": last["hardware"]["cpu"],
+        "backend": last["backend"],
+        "trained": last["command"],
+        "evaluated": "\n".join(b["command"] for b in metrics["likelihood"] if b["command"]),
+    }
+    return told, metrics, recipe
+
+
+def _section(name):
+    told, metrics, _ = facts(zoo.folder(name))
+    paper, best = PUBLISHED.get(metrics["dataset"], (math.nan, "-"))
     return _SECTION.format(
+        **told,
         name=name,
-        dataset=metrics["dataset"],
-        binarisation=metrics["binarisation"],
-        split=metrics["split"],
-        latent_dim=recipe["model"]["latent_dim"],
-        parameters=run["parameters"],
         rows="\n".join(_row(block) for block in metrics["likelihood"]),
         control=_control(metrics),
         paper="-" if math.isnan(paper) else f"{paper:.2f}",
         best=best,
-        epochs=run["epochs"],
-        all_epochs=recipe["epochs"],
-        images=run["images"],
-        hours=run["wall_time_s"] / 3600,
-        cores=last["hardware"]["cores"],
-        cpu=last["hardware"]["cpu"],
-        backend=last["backend"],
         sha256=metrics["weights_sha256"],
-        commands="\n".join([last["command"], *evaluated]),
     )
 
 

@@ -41,9 +41,10 @@ class AutoregressiveImages(tfd.Distribution):
 
     # === What subclasses say ===
 
-    def noise_channels(self):
-        """Uniform numbers that a pixel is drawn from."""
-        return self.image_shape[-1]
+    @property
+    def noise_shape(self):
+        """Of the uniform noise that an image is drawn from, `(height, width, noise_channels)`."""
+        return self.image_shape
 
     def scaled(self, images):
         """What the network sees: levels, float32, on -1..1."""
@@ -88,12 +89,9 @@ class AutoregressiveImages(tfd.Distribution):
         # The last axes are summed in float32: the sum of 784 pixels does not fit in bfloat16.
         return ops.sum(self.pixel_log_prob(self.parameters_of(images), images), axis=(1, 2))
 
-    def _noise_shape(self):
-        rows = ops.shape(self.conditioning)[:1]
-        return (*rows, *self.image_shape[:2], self.noise_channels())
-
     def _sample_n(self, n, seed=None):
-        uniform = tfd.Uniform(0.0, 1.0).sample((n, *self._noise_shape()), seed=seed)
+        shape = (n, *ops.shape(self.conditioning)[:1], *self.noise_shape)
+        uniform = tfd.Uniform(0.0, 1.0).sample(shape, seed=seed)
         return ops.stack([self.transform_uniform(u) for u in ops.unstack(uniform, n)])
 
     def transform_uniform(self, uniform, known=None, mask=None):
@@ -104,16 +102,18 @@ class AutoregressiveImages(tfd.Distribution):
         a draw from p(unknown | known, c) if no known pixel sees an unknown one.
 
         Args:
-            uniform: `(batch, height, width, noise_channels)`, or one number.
+            uniform: `(batch, *noise_shape)`, or one number.
             known: images, `(batch, *image_shape)`.
             mask: boolean, of the same shape.
         """
-        inputs = [ops.broadcast_to(ops.cast(uniform, "float32"), self._noise_shape())]
-        shape = (*ops.shape(self.conditioning)[:1], *self.image_shape)
+        rows = ops.shape(self.conditioning)[:1]
+
+        def batch_of(tensor, shape):
+            return ops.broadcast_to(ops.cast(tensor, "float32"), (*rows, *shape))
+
+        inputs = [batch_of(uniform, self.noise_shape)]
         if known is not None:
-            inputs += [
-                ops.broadcast_to(ops.cast(tensor, "float32"), shape) for tensor in (known, mask)
-            ]
+            inputs += [batch_of(tensor, self.image_shape) for tensor in (known, mask)]
 
         def choose(parameters, uniform, known=None, mask=None):
             pixels = self.choose(parameters, uniform)

@@ -35,6 +35,11 @@ class FactorisedBernoulli(tfd.Independent):
     def _parameter_properties(cls, dtype, num_classes=None):
         return {"logits": tfp.util.ParameterProperties(event_ndims=3)}
 
+    @property
+    def noise_shape(self):
+        """Of the uniform noise that an image is drawn from."""
+        return tuple(self.event_shape)
+
     def transform_uniform(self, uniform, known=None, mask=None):
         """The image at uniform noise: 1 where the noise is below the pixel's probability.
 

@@ -58,8 +58,9 @@ class PixelCNNLogisticMixture(AutoregressiveImages):
         self.levels = levels
         super().__init__(network, conditioning, image_shape, training, parameters, name)
 
-    def noise_channels(self):
-        return self.image_shape[-1] + 1
+    @property
+    def noise_shape(self):
+        return (*self.image_shape[:2], self.image_shape[-1] + 1)
 
     def scaled(self, images):
         images = 2.0 * images / (self.levels - 1) - 1.0

@@ -3,7 +3,7 @@ import keras
 from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.gated_stack_block import GatedStackBlock
-from vlae_tf.layers.kernel_layer import pair
+from vlae_tf.layers.kernel_layer import pair, sides
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 from vlae_tf.layers.receptive_field import ReceptiveField
 
@@ -98,8 +98,8 @@ class GatedPixelCNN(keras.layers.Layer):
         """The window, a `ReceptiveField`."""
         up, width = self.first_kernel_size[0] // 2, self.first_kernel_size[1]
         more_up = self.blocks * (self.block_kernel_size[0] // 2)
-        more_left, more_right = (self.blocks * side for side in _sides(self.block_kernel_size[1]))
-        left, right = _sides(width)
+        more_left, more_right = (self.blocks * side for side in sides(self.block_kernel_size[1]))
+        left, right = sides(width)
         above = up + more_up if up else 0
         sees_left = left + more_left if up or left else 0
         row = -1 if left else -float("inf")
@@ -116,7 +116,7 @@ class GatedPixelCNN(keras.layers.Layer):
     @property
     def lookahead(self):
         """How many steps of a wavefront the vertical stack must run ahead of the horizontal one."""
-        return self.blocks * _sides(self.block_kernel_size[1])[1]
+        return self.blocks * sides(self.block_kernel_size[1])[1]
 
     def call(self, inputs, conditioning=None, training=False, cache=None):
         ahead = cache and cache.ahead(self.lookahead)
@@ -124,7 +124,7 @@ class GatedPixelCNN(keras.layers.Layer):
         horizontal = self._horizontal(inputs, cache=cache)
         for block in self._blocks:
             if cache is not None:
-                right = _sides(block.kernel_size[1])[1]
+                right = sides(block.kernel_size[1])[1]
                 ahead = cache.ahead(ahead.lead - right)
                 if conditioning is not None:
                     conditioning = cache.delay(conditioning, right)
@@ -148,8 +148,3 @@ class GatedPixelCNN(keras.layers.Layer):
             "weight_norm": self.weight_norm,
             "seed": self.seed,
         }
-
-
-def _sides(width):
-    """Columns to the left and to the right of a kernel's centre."""
-    return width // 2, (width - 1) // 2

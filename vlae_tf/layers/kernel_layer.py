@@ -173,6 +173,12 @@ def initialize_from_data(model, *inputs, run=None):
             layer.initializing_from_data = False
 
 
+def sides(width):
+    """Columns of a kernel to the left of its centre, and to the right: an even width has one more
+    to the left."""
+    return width // 2, (width - 1) // 2
+
+
 def pair(value, name):
     """`value` as two positive integers, for kernels and the like."""
     values = tuple(value) if isinstance(value, (list, tuple)) else (value, value)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.layers.kernel_layer import KernelLayer, pair
+from vlae_tf.layers.kernel_layer import KernelLayer, pair, sides
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -108,8 +108,7 @@ class MaskedConv2D(KernelLayer):
     @property
     def sides(self):
         """How many columns the kernel reaches to the left of the pixel, and to the right."""
-        width = self.kernel_size[1]
-        return width // 2, (width - 1) // 2
+        return sides(self.kernel_size[1])
 
     @property
     def slope(self):

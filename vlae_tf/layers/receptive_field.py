@@ -2,6 +2,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vlae_tf.layers.kernel_layer import sides
+
 
 class ReceptiveField(NamedTuple):
     """The window of an autoregressive network: what pixel (i, j) can see.
@@ -27,8 +29,7 @@ class ReceptiveField(NamedTuple):
         """The window of masked convolutions with these kernel sizes, the first of type A."""
         furthest = left = None
         for height, width in kernel_sizes:
-            # An even width has one column more to the left.
-            up, side, right = height // 2, width // 2, (width - 1) // 2
+            up, (side, right) = height // 2, sides(width)
             if furthest is None:
                 # Type A: to the left only in the pixel's own row, if the kernel has a left.
                 furthest = np.array([-1.0 if side else -np.inf] + [right] * up)

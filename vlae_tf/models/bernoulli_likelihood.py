@@ -34,11 +34,6 @@ class BernoulliLikelihood(keras.layers.Layer):
         self.image_shape = tuple(image_shape)
         self._output = Conv2D(self.image_shape[-1], 1, dtype="float32")
 
-    @property
-    def noise_shape(self):
-        """Of the uniform noise that an image is drawn from."""
-        return self.image_shape
-
     def build(self, maps_shape):
         self._output.build(maps_shape)
 

@@ -52,10 +52,6 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
         """How many `output_channels` the network must have."""
         return DiscretisedLogisticMixture.parameter_count(image_shape[-1], components)
 
-    @property
-    def noise_shape(self):
-        return (*self.image_shape[:2], self.image_shape[-1] + 1)
-
     def distribution(self, maps, training=False):
         """The `PixelCNNLogisticMixture` given the decoder's maps."""
         return PixelCNNLogisticMixture(

@@ -52,11 +52,6 @@ class PixelCNNLikelihood(keras.layers.Layer):
         """How many `output_channels` the network must have."""
         return image_shape[-1]
 
-    @property
-    def noise_shape(self):
-        """Of the uniform noise that an image is drawn from."""
-        return self.image_shape
-
     def build(self, maps_shape):
         if not self.network.built:  # a deserialised network already is
             self.network.build((None, *self._seen_shape()), maps_shape)

@@ -339,8 +339,9 @@ class VLAE(keras.Model):
 
     def decode_rows(self, code, seeds, known=None, mask=None):
         """`decode` on tensors, for use inside graphs: one seed a row."""
-        noise = row_uniform(seeds, self.likelihood_family.noise_shape, salt=1)
-        return self.likelihood(code).transform_uniform(noise, known, mask)
+        likelihood = self.likelihood(code)
+        noise = row_uniform(seeds, likelihood.noise_shape, salt=1)
+        return likelihood.transform_uniform(noise, known, mask)
 
     def sample_rows(self, seeds, temperatures):
         """`sample` on tensors, for use inside graphs: images and codes, one seed and temperature

@@ -18,8 +18,7 @@ def binarisation(recipe):
 
 def split_images(recipe, split, seed=0, data_dir=None):
     """The images of a split as the model takes them, those of a "dynamic" set drawn once."""
-    shape = recipe.model.get("image_shape")
-    images = load_arrays(recipe.dataset, split, data_dir, image_shape=shape)
+    images = _stored(recipe, split, data_dir)
     return binarised(images, seed) if recipe.levels == 2 and images.max() > 1 else images
 
 
@@ -51,9 +50,13 @@ def validation_batches(images):
     return ImageBatches(images, 250, shuffle=False)
 
 
-def _load(recipe, split, data_dir, draw):
+def _stored(recipe, split, data_dir):
     shape = recipe.model.get("image_shape")
-    images = load_arrays(recipe.dataset, split, data_dir, image_shape=shape)
+    return load_arrays(recipe.dataset, split, data_dir, image_shape=shape)
+
+
+def _load(recipe, split, data_dir, draw):
+    images = _stored(recipe, split, data_dir)
     if recipe.levels > 2:
         return images
     if recipe.binarise or draws_afresh(recipe):

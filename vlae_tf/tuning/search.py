@@ -18,7 +18,6 @@ from vlae_tf.tuning.search_oracle import BayesianOracle, GridOracle, RandomOracl
 from vlae_tf.tuning.search_results import SearchResults
 from vlae_tf.tuning.search_space import SearchSpace
 from vlae_tf.tuning.trial_result import TrialResult
-from vlae_tf.tuning.vlae_hyper_model import held_out_recipe
 
 _ORACLES = {"grid": GridOracle, "random": RandomOracle, "bayesian": BayesianOracle}
 
@@ -101,11 +100,13 @@ def tune(
         raise ValueError(
             f"`algorithm` must be one of {', '.join(_ORACLES)}. Received: algorithm={algorithm!r}"
         )
-    trial_recipe = held_out_recipe(recipe)
-    if epochs is not None:
-        trial_recipe = dataclasses.replace(trial_recipe, epochs=epochs)
-    # The end is measured with many samples; an evaluation after each epoch would cost time only.
-    trial_recipe = dataclasses.replace(trial_recipe, validation_split=None)
+    trial_recipe = dataclasses.replace(
+        recipe,
+        train_split="train",
+        # Measured at the end, with many samples: to do so after each epoch would cost time only.
+        validation_split=None,
+        epochs=recipe.epochs if epochs is None else epochs,
+    )
     space = SearchSpace(trial_recipe, choices)
     held_out = _check_data(space, data_dir)
     evaluation = {

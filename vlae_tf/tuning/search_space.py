@@ -1,4 +1,3 @@
-import copy
 import dataclasses
 import json
 
@@ -57,7 +56,7 @@ class SearchSpace:
 
     def recipe(self, values):
         """The recipe with these fields, `{path: value}`, replaced."""
-        fields = copy.deepcopy(dataclasses.asdict(self.base))
+        fields = dataclasses.asdict(self.base)  # copies what is inside, too
         for path, value in values.items():
             *parents, name = path.split(".")
             inner = fields

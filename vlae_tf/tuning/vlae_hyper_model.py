@@ -48,7 +48,8 @@ class VLAEHyperModel(keras_tuner.HyperModel):
 
     def __init__(self, recipe, choices, data_dir=None):
         super().__init__(name="vlae")
-        self.space = SearchSpace(held_out_recipe(recipe), choices)
+        held_out = {"train_split": "train", "validation_split": "validation"}
+        self.space = SearchSpace(dataclasses.replace(recipe, **held_out), choices)
         self.data_dir = data_dir
 
     def recipe(self, hp):
@@ -93,8 +94,3 @@ class VLAEHyperModel(keras_tuner.HyperModel):
     @functools.cached_property
     def _validation_images(self):
         return validation_images(self.space.base, self.data_dir)
-
-
-def held_out_recipe(recipe):
-    """The recipe with a validation split that it does not train on."""
-    return dataclasses.replace(recipe, train_split="train", validation_split="validation")
