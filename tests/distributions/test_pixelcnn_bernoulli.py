@@ -38,6 +38,18 @@ NETWORKS = {
     ),
     "gated, wide": lambda **kw: GatedPixelCNN(filters=3, blocks=2, first_kernel_size=3, **kw),
 }
+# Networks in which the channels of a pixel follow one another, too.
+ORDERED = {
+    "local, ordered": lambda **kw: LocalPixelCNN(
+        filters=4, blocks=1, first_kernel_size=3, groups=2, **kw
+    ),
+    "local, first channels alone": lambda **kw: LocalPixelCNN(
+        filters=4, blocks=1, first_kernel_size=1, block_kernel_size=1, groups=2, **kw
+    ),
+    "gated, ordered": lambda **kw: GatedPixelCNN(
+        filters=4, blocks=2, first_kernel_size=(3, 4), groups=2, **kw
+    ),
+}
 # One of each class also on JAX: compiling each takes long.
 ON_JAX = ("local, cone", "residual, tied", "gated, block")
 
@@ -71,11 +83,12 @@ def uniform(*shape):
 
 
 def raster(likelihood, noise):
-    """The naive sampler: one pass of the network for each pixel."""
+    """The naive sampler: one pass of the network for each channel of each pixel."""
     images = np.zeros_like(noise)
-    for i, j in np.ndindex(noise.shape[1:3]):
-        logits = np.asarray(likelihood.parameters_of(images))[:, i, j]
-        images[:, i, j] = noise[:, i, j] < 1 / (1 + np.exp(-logits))
+    for place in np.ndindex(noise.shape[1:]):
+        place = (slice(None), *place)
+        logits = np.asarray(likelihood.parameters_of(images))[place]
+        images[place] = noise[place] < 1 / (1 + np.exp(-logits))
     return images
 
 
@@ -91,6 +104,44 @@ def test_channels_of_a_pixel_sum_to_one_too():
     likelihood = likelihood_of(NETWORKS["local, cone"], 256, (2, 2, 2), same=True)
     log_prob = np.asarray(likelihood.log_prob(all_images(2, 2, 2)), "float64")
     np.testing.assert_allclose(np.exp(log_prob).sum(), 1.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_ordered_channels_sum_to_one_and_depend_on_one_another(name):
+    likelihood = likelihood_of(ORDERED[name], 256, (2, 2, 2), same=True)
+    probabilities = np.exp(np.asarray(likelihood.log_prob(all_images(2, 2, 2)), "float64"))
+    np.testing.assert_allclose(probabilities.sum(), 1.0, rtol=1e-4)
+    # Of the first pixel, given that its first channel is 0 and 1.
+    of_first_pixel = probabilities.reshape(2, 2, -1).sum(axis=-1)
+    second = of_first_pixel[:, 1] / of_first_pixel.sum(axis=1)
+    assert abs(second[0] - second[1]) > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 2), (13, 7, 4)])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=jax) for name in ORDERED])
+def test_ordered_channels_are_drawn_as_by_the_naive_sampler(name, shape):
+    likelihood, noise = likelihood_of(ORDERED[name], 4, shape), uniform(4, *shape)
+    images = np.asarray(likelihood.transform_uniform(noise))
+    if shape == (5, 6, 2):
+        np.testing.assert_array_equal(images, raster(likelihood, noise))
+    # By whole passes, too, where there are no columns.
+    network = likelihood.network
+    likelihood.network = HasSlope(network, network.receptive_field.slope, network.groups)
+    np.testing.assert_array_equal(likelihood.transform_uniform(noise), images)
+    likelihood.network = HasSlope(network, network.receptive_field.slope, groups=1)
+    assert np.any(np.asarray(likelihood.transform_uniform(noise)) != images)
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_frequencies_of_ordered_channels_are_their_probabilities(name):
+    likelihood = likelihood_of(ORDERED[name], 4000, (1, 2, 2), same=True, scale=0.3)
+    samples = np.asarray(likelihood.sample(seed=stateless_seed(0)))
+    observed = np.bincount((samples.reshape(4000, 4) @ [8, 4, 2, 1]).astype(int), minlength=16)
+    single = PixelCNNBernoulli(likelihood.network, likelihood.conditioning[:16], (1, 2, 2))
+    expected = 4000 * np.exp(np.asarray(single.log_prob(all_images(1, 2, 2)), "float64"))
+    assert expected.min() > 5
+    # The 99.9 % quantile of chi-square with 15 degrees of freedom.
+    assert np.sum((observed - expected) ** 2 / expected) < 37.7
 
 
 def test_log_prob_is_the_product_over_pixels_of_what_came_before(make):
@@ -122,10 +173,11 @@ def test_wavefront_needs_the_whole_slope():
 
 
 class HasSlope:
-    """A network that claims another slope than its own."""
+    """A network without columns that claims another slope or other groups than its own."""
 
-    def __init__(self, network, slope):
+    def __init__(self, network, slope, groups=1):
         self.network, self.receptive_field = network, ReceptiveField(0, 0, 0, slope)
+        self.groups = groups
 
     def call(self, images, conditioning, training=False):
         return self.network(images, conditioning, training=training)

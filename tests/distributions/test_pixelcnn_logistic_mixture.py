@@ -17,11 +17,23 @@ NETWORKS = {
     "gated, 4x2": lambda **kw: GatedPixelCNN(
         filters=4, blocks=1, first_kernel_size=(5, 4), block_kernel_size=1, **kw
     ),
+    "local, ordered": lambda **kw: LocalPixelCNN(
+        filters=6, blocks=1, first_kernel_size=3, groups=kw["output_channels"] // 6, **kw
+    ),
+    "gated, ordered": lambda **kw: GatedPixelCNN(
+        filters=6,
+        blocks=1,
+        first_kernel_size=(5, 4),
+        block_kernel_size=1,
+        groups=kw["output_channels"] // 6,
+        **kw,
+    ),
 }
 
 
 def likelihood_of(name, rows, shape, levels=256, grey=False, same=False, scale=0.3):
-    count = DiscretisedLogisticMixture.parameter_count(shape[-1], 2)
+    groups = shape[-1] if "ordered" in name else 1
+    count = PixelCNNLogisticMixture.parameter_count(shape[-1], 2, groups)
     network = NETWORKS[name](output_channels=count)
     seen = 1 if grey else shape[-1]
     network.build((None, *shape[:2], seen), (None, *shape[:2], 2))
@@ -48,15 +60,22 @@ def test_sums_to_one_over_all_images(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "grey"), [("local", False), pytest.param("gated, 4x2", True, marks=jax)]
+    ("name", "grey"),
+    [
+        ("local", False),
+        pytest.param("gated, 4x2", True, marks=jax),
+        ("local, ordered", False),
+        pytest.param("gated, ordered", False, marks=jax),
+    ],
 )
 def test_columns_give_the_pixels_of_the_naive_sampler(name, grey):
     likelihood = likelihood_of(name, 3, (5, 6, 3), grey=grey)
-    noise = uniform(3, 5, 6, 4)
+    noise = uniform(3, *likelihood.noise_shape)
     images = np.zeros((3, 5, 6, 3), "float32")
-    for i, j in np.ndindex(5, 6):
+    for i, j, channel in np.ndindex(5, 6, 3 if "ordered" in name else 1):
         pixels = likelihood.choose(likelihood.parameters_of(images), noise)
-        images[:, i, j] = np.asarray(pixels)[:, i, j]
+        here = (slice(None), i, j, channel if "ordered" in name else slice(None))
+        images[here] = np.asarray(pixels)[here]
     drawn = np.asarray(likelihood.transform_uniform(noise))
     # A level whose bin's edge meets the noise within rounding may fall either way.
     assert (np.abs(drawn - images) <= 1).all() and (drawn == images).mean() > 0.99
@@ -106,6 +125,30 @@ def test_a_pixel_sees_the_window_and_the_channels_before_it(channel):
     above = {(-row, column) for row in (1, 2) for column in (-2, -1, 0, 1)}
     assert window == above | {(0, -1), (0, -2)}
     np.testing.assert_array_equal(seen[i, j], np.arange(3) < channel)
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+@jax
+def test_an_ordered_network_sees_the_channels_before_it(channel):
+    """Without the mixture's own coupling: the paper's channel-autoregressive decoder."""
+    likelihood = likelihood_of("gated, ordered", 1, (5, 7, 3))
+    i, j = 3, 3
+
+    def mean(x):
+        return ops.sum(likelihood._pixels(likelihood.parameters_of(x)).loc[:, i, j, channel])
+
+    seen = gradient(mean, np.full((1, 5, 7, 3), 100.0, "float32"))[0] != 0
+    window = {(row - i, column - j) for row, column in np.argwhere(seen.all(-1))}
+    above = {(-row, column) for row in (1, 2) for column in (-2, -1, 0, 1)}
+    assert window == above | {(0, -1), (0, -2)}
+    np.testing.assert_array_equal(seen[i, j], np.arange(3) < channel)
+
+
+@pytest.mark.parametrize(("groups", "grey"), [(2, False), (3, True)])
+def test_groups_that_the_channels_do_not_have(groups, grey):
+    network = LocalPixelCNN(output_channels=6, filters=6, groups=groups)
+    with pytest.raises(ValueError, match=f"`network` must have `groups`.*groups={groups}"):
+        PixelCNNLogisticMixture(network, ops.ones((1, 4, 4, 2)), (4, 4, 3), grey_window=grey)
 
 
 @jax

@@ -37,6 +37,8 @@ NETWORKS = {
     "residual": (lambda **kw: ResidualPixelCNN(filters=2, depth=3, **kw), IMAGE, MAPS),
     "residual, untied": (lambda **kw: ResidualPixelCNN(2, 2, 4, tied=False, **kw), IMAGE, MAPS),
     "gated": (lambda **kw: GatedPixelCNN(3, filters=2, blocks=2, **kw), IMAGE, MAPS),
+    "local, groups": (lambda **kw: LocalPixelCNN(4, 2, 1, groups=2, **kw), IMAGE, MAPS),
+    "gated, groups": (lambda **kw: GatedPixelCNN(4, 4, 2, groups=2, **kw), IMAGE, MAPS),
 }
 LAYERS = {
     "dense": (lambda **kw: Dense(3, **kw), ROW),

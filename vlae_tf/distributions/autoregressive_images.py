@@ -74,9 +74,12 @@ class AutoregressiveImages(tfd.Distribution):
         """The network's outputs for every pixel given the pixels before it, float32."""
         return self._outputs(ops.cast(images, "float32"), self.conditioning)
 
-    def _outputs(self, images, conditioning, **kwargs):
-        scaled = self.scaled(images)
-        outputs = self.network(scaled, conditioning, training=self.training, **kwargs)
+    def _outputs(self, images, conditioning, cache=None, current=None):
+        kwargs = {}
+        if cache is not None:
+            cache.current = self.scaled(current)
+            kwargs["cache"] = cache
+        outputs = self.network(self.scaled(images), conditioning, training=self.training, **kwargs)
         return ops.cast(outputs, "float32")
 
     def _log_prob(self, images):

@@ -13,12 +13,14 @@ def draw(network, outputs, conditioning, choose, inputs, channels):
     """Draw images from an autoregressive network along its wavefront.
 
     Each step computes one column of each layer (`ColumnCache`) and chooses the pixels of that
-    column. A network whose `call` takes no `cache` makes a whole pass for each step instead.
+    column, their channel groups one after another. A network whose `call` takes no `cache` makes
+    whole passes for each step instead.
 
     Args:
-        network: a PixelCNN with a `receptive_field`.
-        outputs: maps images, conditioning and, where it is given, a `cache` to what the network
-            says of each pixel, `(batch, height, width, ...)`.
+        network: a PixelCNN with a `receptive_field` and, where its channels have an order,
+            `groups`.
+        outputs: maps images, conditioning and, where they are given, a `cache` and the pixels
+            `current` to what the network says of each pixel, `(batch, height, width, ...)`.
         conditioning: maps `(batch, height, width, maps)`.
         choose: maps the network's outputs and `inputs` at the same places to pixels, float32.
         inputs: tensors `(batch, height, width, ...)`.
@@ -29,10 +31,13 @@ def draw(network, outputs, conditioning, choose, inputs, channels):
     """
     height, width = conditioning.shape[1:3]
     slope = network.receptive_field.slope
+    # A group is right once those before it are, and is then drawn again, to the same values.
+    groups = getattr(network, "groups", 1)
     if "cache" not in inspect.signature(network.call).parameters:
         return Wavefront(height, width, slope).fill(
             lambda images: choose(outputs(images, conditioning), *inputs),
             _blank(inputs[0], channels),
+            rounds=groups,
         )
 
     masked = [layer for layer in network._flatten_layers() if isinstance(layer, MaskedConv2D)]
@@ -48,21 +53,23 @@ def draw(network, outputs, conditioning, choose, inputs, channels):
     _, inside = front.places(np.arange(-ahead - 1, front.steps + ahead))
     inside = ops.convert_to_tensor(inside[:, :, None, None].astype("float32"))
 
-    def run(index, pixels, conditioning, state=None, constants=None):
+    def run(index, before, current, conditioning, state=None, constants=None):
         cache = ColumnCache(front.slope, lambda lead: inside[index + lead + 1], state, constants)
-        return cache, outputs(pixels, conditioning, cache=cache)
+        return cache, outputs(before, conditioning, cache=cache, current=current)
 
     def step(carry, inputs):
-        pixels, state = carry
+        before, state = carry
         index, conditioning, *inputs = inputs
-        cache, parameters = run(index, pixels, conditioning, state, first.constants)
-        pixels = choose(parameters, *inputs)
+        pixels = ops.zeros_like(before)
+        for _ in range(groups):
+            cache, parameters = run(index, before, pixels, conditioning, state, first.constants)
+            pixels = choose(parameters, *inputs)
         return (pixels, cache.state), pixels
 
     columns = [front.columns(conditioning, times + ahead)]
     columns += [front.columns(tensor, times) for tensor in inputs]
     blank = _blank(columns[1][0], channels)
-    first, _ = run(0, blank, columns[0][0])
+    first, _ = run(0, blank, blank, columns[0][0])
     carry = blank, [ops.zeros_like(column) for column in first.state]
     _, drawn = scan(step, carry, [np.arange(len(times)), *columns])
     return front.images(drawn[ahead:])

@@ -31,17 +31,20 @@ class Wavefront:
         self.steps = width + (slope + 1) * (height - 1)
         self.slots = -(-(width + side) // (slope + 1))
 
-    def fill(self, choose, images):
+    def fill(self, choose, images, rounds=1):
         """Fill images with whole passes, for networks that cannot run column by column.
 
         `choose` maps images `(batch, height, width, channels)` that are right up to some t to new
-        pixels for all positions; each step keeps those of its own t.
+        pixels for all positions; each step keeps those of its own t. With more than one of
+        `rounds` it does so again, so that `choose` sees the pixels of this t as well.
         """
         front = np.add.outer((self.slope + 1) * np.arange(self.height), np.arange(self.width))
         front = ops.convert_to_tensor(front[None, :, :, None].astype("int32"))
 
         def step(t, images):
-            return ops.where(ops.equal(front, t), choose(images), images)
+            for _ in range(rounds):
+                images = ops.where(ops.equal(front, t), choose(images), images)
+            return images
 
         return ops.fori_loop(0, self.steps, step, images)
 

@@ -1,5 +1,5 @@
 """Activations in float32 whatever the policy: rounded once, and for sums that nothing fuses with
-a convolution a third faster than TensorFlow's bfloat16 kernels on a CPU."""
+a convolution a third faster than TensorFlow's bfloat16 kernels on a CPU. And what gates take."""
 
 from keras import ops
 
@@ -12,6 +12,14 @@ def elu(inputs):
     Right after a convolution `keras.ops.elu` is faster: TensorFlow makes one kernel of both.
     """
     return ops.cast(ops.elu(set_apart(ops.cast(inputs, "float32"))), inputs.dtype)
+
+
+def gate_halves(inputs, groups=1):
+    """The two halves of the channels that a gate takes: of each group of channels its own."""
+    if groups == 1:
+        return ops.split(inputs, 2, axis=-1)
+    parts = ops.split(inputs, 2 * groups, axis=-1)
+    return ops.concatenate(parts[::2], axis=-1), ops.concatenate(parts[1::2], axis=-1)
 
 
 def sigmoid(inputs):

@@ -25,6 +25,8 @@ class ColumnCache:
     Attributes:
         state: columns to keep for the next step.
         constants: tensors prepared.
+        current: the pixels of the column that is being drawn, as the network sees them. The channel
+            groups drawn so far are right; only layers with `groups` look at them.
         lead: how many steps the column that a layer is asked for lies ahead of t.
     """
 
@@ -33,6 +35,7 @@ class ColumnCache:
         self.lead = 0
         self.state = []
         self.constants = []
+        self.current = None
         self._inside = inside
         self._past = None if state is None else iter(state)
         self._prepared = None if constants is None else iter(constants)

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from vlae_tf.layers.activations import elu, sigmoid
+from vlae_tf.layers.activations import elu, gate_halves, sigmoid
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 
@@ -22,6 +22,7 @@ class GatedMaskedBlock(keras.layers.Layer):
         dropout: rate between them.
         weight_norm: whether the convolutions are weight-normalised.
         seed: of the dropout.
+        groups: number of ordered channel groups (`MaskedConv2D`).
 
     Call arguments: `inputs` `(batch, height, width, filters)`, and `conditioning` `(batch, height,
     width, maps)` or None. Output shape: as `inputs`.
@@ -37,16 +38,27 @@ class GatedMaskedBlock(keras.layers.Layer):
         4; Salimans et al., "PixelCNN++", 2017, section 2.
     """
 
-    def __init__(self, filters, kernel_size=3, dropout=0.0, weight_norm=False, seed=None, **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size=3,
+        dropout=0.0,
+        weight_norm=False,
+        seed=None,
+        groups=1,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
         self.dropout = dropout
         self.weight_norm = weight_norm
         self.seed = seed
+        self.groups = groups
         options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
-        self._first = MaskedConv2D(filters, kernel_size, **options)
-        self._second = MaskedConv2D(2 * filters, kernel_size, init_scale=0.1, **options)
+        masked = {"groups": groups, **options}
+        self._first = MaskedConv2D(filters, kernel_size, **masked)
+        self._second = MaskedConv2D(2 * filters, kernel_size, init_scale=0.1, **masked)
         self._drop = (
             keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
         )
@@ -70,7 +82,7 @@ class GatedMaskedBlock(keras.layers.Layer):
         h = self._second(h, cache=cache)
         if conditioning is not None:
             h = h + self._second_condition(conditioning, cache=cache)
-        a, b = ops.split(h, 2, axis=-1)
+        a, b = gate_halves(h, self.groups)
         return inputs + a * sigmoid(b)
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
@@ -84,4 +96,5 @@ class GatedMaskedBlock(keras.layers.Layer):
             "dropout": self.dropout,
             "weight_norm": self.weight_norm,
             "seed": self.seed,
+            "groups": self.groups,
         }

@@ -1,10 +1,10 @@
 import keras
 from keras import ops
 
-from vlae_tf.layers.activations import sigmoid
+from vlae_tf.layers.activations import gate_halves, sigmoid
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.kernel_layer import pair
-from vlae_tf.layers.masked_conv2d import MaskedConv2D
+from vlae_tf.layers.masked_conv2d import MaskedConv2D, pointwise
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -25,6 +25,7 @@ class GatedStackBlock(keras.layers.Layer):
         dropout: rate on what enters V and H.
         weight_norm: whether the convolutions are weight-normalised.
         seed: of the dropout.
+        groups: number of ordered channel groups of the horizontal stack (`MaskedConv2D`).
 
     Call arguments: `vertical` and `horizontal`, `(batch, height, width, filters)`, and
     `conditioning` `(batch, height, width, maps)` or None. Output: the pair (y, z), shapes as the
@@ -43,19 +44,29 @@ class GatedStackBlock(keras.layers.Layer):
         and equation 5.
     """
 
-    def __init__(self, filters, kernel_size=3, dropout=0.0, weight_norm=False, seed=None, **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size=3,
+        dropout=0.0,
+        weight_norm=False,
+        seed=None,
+        groups=1,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = pair(kernel_size, "kernel_size")
         self.dropout = dropout
         self.weight_norm = weight_norm
         self.seed = seed
+        self.groups = groups
         options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
         row = (1, self.kernel_size[1])
         self._vertical = MaskedConv2D(2 * filters, self.kernel_size, mask_type="rows", **options)
-        self._horizontal = MaskedConv2D(2 * filters, row, mask_type="B", **options)
+        self._horizontal = MaskedConv2D(2 * filters, row, groups=groups, **options)
         self._link = Conv2D(2 * filters, 1, use_bias=False, **options)
-        self._output = Conv2D(filters, 1, init_scale=0.1, **options)
+        self._output = pointwise(filters, groups, init_scale=0.1, **options)
         self._vertical_condition = Conv2D(2 * filters, 1, use_bias=False, **options)
         self._horizontal_condition = Conv2D(2 * filters, 1, use_bias=False, **options)
         self._drop = (
@@ -89,7 +100,7 @@ class GatedStackBlock(keras.layers.Layer):
             if cache is not None:
                 conditioning = cache.delay(conditioning, cache.lead)
             horizontal = horizontal + self._horizontal_condition(conditioning, cache=here)
-        return _gate(vertical), skip + self._output(_gate(horizontal), cache=here)
+        return _gate(vertical), skip + self._output(_gate(horizontal, self.groups), cache=here)
 
     def compute_output_shape(self, vertical_shape, horizontal_shape, conditioning_shape=None):
         return vertical_shape, horizontal_shape
@@ -102,9 +113,10 @@ class GatedStackBlock(keras.layers.Layer):
             "dropout": self.dropout,
             "weight_norm": self.weight_norm,
             "seed": self.seed,
+            "groups": self.groups,
         }
 
 
-def _gate(maps):
-    a, b = ops.split(maps, 2, axis=-1)
+def _gate(maps, groups=1):
+    a, b = gate_halves(maps, groups)
     return ops.tanh(a) * sigmoid(b)

@@ -4,7 +4,7 @@ from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.gated_masked_block import GatedMaskedBlock
 from vlae_tf.layers.kernel_layer import pair
-from vlae_tf.layers.masked_conv2d import MaskedConv2D
+from vlae_tf.layers.masked_conv2d import MaskedConv2D, pointwise
 from vlae_tf.layers.receptive_field import ReceptiveField
 
 
@@ -28,6 +28,9 @@ class LocalPixelCNN(keras.layers.Layer):
         dropout: rate inside the blocks.
         weight_norm: whether the convolutions are weight-normalised.
         seed: of the dropout.
+        groups: number of ordered channel groups: 1, or as many as the images have channels. At
+            its own place a channel sees those before it, and the outputs fall into as many groups,
+            one for each channel.
 
     Call arguments: `inputs` `(batch, height, width, channels)`, scaled to about -1..1;
     `conditioning` `(batch, height, width, maps)` or None. Output shape: `(batch, height, width,
@@ -55,6 +58,7 @@ class LocalPixelCNN(keras.layers.Layer):
         dropout=0.0,
         weight_norm=False,
         seed=None,
+        groups=1,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -68,8 +72,11 @@ class LocalPixelCNN(keras.layers.Layer):
         self.dropout = dropout
         self.weight_norm = weight_norm
         self.seed = seed
+        self.groups = groups
         options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
-        self._first = MaskedConv2D(filters, first_kernel_size, mask_type="A", **options)
+        self._first = MaskedConv2D(
+            filters, first_kernel_size, mask_type="A", groups=groups, **options
+        )
         self._condition = Conv2D(filters, 1, use_bias=False, **options)
         self._blocks = [
             GatedMaskedBlock(
@@ -77,12 +84,13 @@ class LocalPixelCNN(keras.layers.Layer):
                 block_kernel_size,
                 dropout=dropout,
                 seed=None if seed is None else seed + index,
+                groups=groups,
                 **options,
             )
             for index in range(blocks)
         ]
         # The parameters of a distribution are float32 whatever the policy.
-        self._output = Conv2D(output_channels, 1, weight_norm=weight_norm, dtype="float32")
+        self._output = pointwise(output_channels, groups, weight_norm=weight_norm, dtype="float32")
 
     @property
     def receptive_field(self):
@@ -121,4 +129,5 @@ class LocalPixelCNN(keras.layers.Layer):
             "dropout": self.dropout,
             "weight_norm": self.weight_norm,
             "seed": self.seed,
+            "groups": self.groups,
         }

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.kernel_layer import KernelLayer, pair, sides
 
 
@@ -121,10 +122,6 @@ class MaskedConv2D(KernelLayer):
         return slopes.get(self.mask_type, 0) if self.kernel_size[0] > 1 else 0
 
     def _column(self, column, cache):
-        if self.groups > 1:
-            raise ValueError(
-                f"`groups` must be 1 along a wavefront. Received: groups={self.groups}"
-            )
         height, width = self.kernel_size
         up, (left, right) = height // 2, self.sides
         # How far ahead the column given lies: the last one known, the layer's own, or further.
@@ -140,6 +137,11 @@ class MaskedConv2D(KernelLayer):
             matrices = cache.constant(lambda row=row, taps=taps: [self._tap(row, t) for t in taps])
             columns = [history[steps] for steps in ago[row, taps]]
             outputs += _rolled(self._sum_of_products(columns, matrices), up - row)
+        if self.mask_type == "A" and self.groups > 1:
+            # The channels before, of the pixels that are being drawn.
+            own = cache.constant(lambda: self._tap(up, left))
+            current = ops.cast(cache.current, self.compute_dtype)
+            outputs += self._sum_of_products([current], [own])
         return outputs
 
     def compute_output_shape(self, input_shape):
@@ -153,6 +155,13 @@ class MaskedConv2D(KernelLayer):
             "mask_type": self.mask_type,
             "groups": self.groups,
         }
+
+
+def pointwise(filters, groups=1, **kwargs):
+    """A 1x1 convolution that keeps the order of the channel groups."""
+    if groups == 1:
+        return Conv2D(filters, 1, **kwargs)
+    return MaskedConv2D(filters, 1, groups=groups, **kwargs)
 
 
 def _rolled(column, slots):

@@ -1,6 +1,6 @@
 import keras
 
-from vlae_tf.distributions import DiscretisedLogisticMixture, PixelCNNLogisticMixture
+from vlae_tf.distributions import PixelCNNLogisticMixture
 from vlae_tf.models.pixelcnn_likelihood import PixelCNNLikelihood
 
 
@@ -11,7 +11,9 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
         p(x | z) = prod_i DiscretisedLogisticMixture(x_i; f(x_window(i), z))
 
     What the window shows, the code need not carry: with `grey_window` it shows no colours, which
-    are then left to the code.
+    are then left to the code. A `network` with as many `groups` as channels makes each channel of a
+    pixel follow those before it through the network (the paper's decoder of colour images); one
+    without couples them linearly in the mixture.
 
     Args:
         image_shape: `(height, width, channels)`.
@@ -48,9 +50,9 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
         super().__init__(image_shape, network, **kwargs)
 
     @staticmethod
-    def parameters_a_pixel(image_shape, components=10, **settings):
-        """How many `output_channels` the network must have."""
-        return DiscretisedLogisticMixture.parameter_count(image_shape[-1], components)
+    def parameters_a_pixel(image_shape, components=10, groups=1, **settings):
+        """How many `output_channels` a network of so many channel groups must have."""
+        return PixelCNNLogisticMixture.parameter_count(image_shape[-1], components, groups)
 
     def distribution(self, maps, training=False):
         """The `PixelCNNLogisticMixture` given the decoder's maps."""

@@ -39,7 +39,8 @@ class PixelCNNLikelihood(keras.layers.Layer):
     def __init__(self, image_shape, network=None, **kwargs):
         super().__init__(**kwargs)
         self.image_shape = tuple(image_shape)
-        outputs = self.parameters_a_pixel(self.image_shape, **self._settings())
+        groups = getattr(network, "groups", 1)
+        outputs = self.parameters_a_pixel(self.image_shape, groups=groups, **self._settings())
         self.network = network or LocalPixelCNN(output_channels=outputs, dtype=self.dtype_policy)
         if self.network.output_channels != outputs:
             raise ValueError(

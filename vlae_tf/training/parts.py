@@ -52,7 +52,8 @@ def build_part(name, settings, **context):
     known = {key: value for key, value in context.items() if key in arguments(cls)}
     settings = known | {key: value for key, value in settings.items() if key != "class"}
     if settings.get("network") is not None:
-        context["output_channels"] = cls.parameters_a_pixel(**settings)
+        groups = settings["network"].get("groups", 1)
+        context["output_channels"] = cls.parameters_a_pixel(groups=groups, **settings)
         settings["network"] = build_part("network", settings["network"], **context)
     if _KINDS[name][2]:
         settings["dtype"] = context["dtype"]
