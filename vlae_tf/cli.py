@@ -390,7 +390,7 @@ def client(
 
     with serving.Client(address, model, version, label, timeout) as served:
         if signature in ("encode", "reconstruct", "log_prob"):
-            arguments = [_images_to_ask(images, served.signatures())]
+            arguments = [_images_to_ask(images, served)]
         elif signature == "decode":
             arguments = [_codes(codes)]
         elif signature == "sample":
@@ -488,10 +488,10 @@ def zoo_table(
         print(results.results_table(), end="")
 
 
-def _images_to_ask(source, signatures):
+def _images_to_ask(source, served):
     """Images in the shape that the served model takes.
 
-    For one channel they are made of 0 and 1, half grey and more becoming 1.
+    For a binary model they are made of 0 and 1, half grey and more becoming 1.
     """
     from PIL import Image
 
@@ -499,7 +499,7 @@ def _images_to_ask(source, signatures):
 
     if source is None:
         raise ValueError("`images` must be given for this signature. Received: images=None")
-    shape = signatures["encode"]["inputs"]["image"]["shape"][1:]
+    shape = served.signatures()["encode"]["inputs"]["image"]["shape"][1:]
     if source.lower().endswith((".png", ".jpg", ".jpeg")):
         with Image.open(source) as file:
             picture = file.convert("L" if shape[2] == 1 else "RGB")
@@ -507,7 +507,8 @@ def _images_to_ask(source, signatures):
         images = np.asarray(picture).reshape(1, *shape)
     else:
         images = datasets.load_arrays(source, image_shape=shape)
-    return images if images.max() <= 1 or shape[2] > 1 else (images >= 128).astype("uint8")
+    whole = images.max() > 1 and served.levels() == 2
+    return (images >= 128).astype("uint8") if whole else images
 
 
 def _values(text):

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import vlae_tf
 from tests.serving import servers
 from vlae_tf import cli
+from vlae_tf.models import LogisticMixtureLikelihood
 from vlae_tf.serving import Client, Server
 
 
@@ -133,6 +135,7 @@ def test_long_inputs_go_in_several_requests(address, requests, monkeypatch):
 
 def test_signatures_tell_types_and_shapes(address):
     with Client(address, "tiny") as client:
+        assert client.levels() == 2
         signatures = client.signatures()
         assert client.status() == {1: "AVAILABLE"}
     assert signatures["sample"] == {
@@ -168,6 +171,18 @@ def test_from_a_picture_to_its_code_and_back(address, model, tmp_path):
         np.testing.assert_allclose(code, model.encode(image.reshape(1, 8, 8, 1)), atol=1e-5)
     run(address, "tiny", "decode", "--codes", tmp_path / "code.npy", "--out", tmp_path / "x.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), model.decode(code, seed=0))
+
+
+@pytest.mark.slow
+def test_a_grey_model_gets_the_greys_of_a_picture(tmp_path):
+    model = vlae_tf.VLAE((8, 8, 1), 2, likelihood_family=LogisticMixtureLikelihood((8, 8, 1)))
+    model.export(tmp_path / "models" / "grey", importance_samples=2)
+    image = np.arange(64, dtype="uint8").reshape(8, 8) * 4
+    Image.fromarray(image).save(tmp_path / "image.png")
+    with Server(tmp_path / "models", port=0, rest_port=0) as server:
+        out = tmp_path / "code.npy"
+        run(server.grpc_address, "grey", "encode", "--images", tmp_path / "image.png", "--out", out)
+    np.testing.assert_allclose(np.load(out), model.encode(image.reshape(1, 8, 8, 1)), atol=1e-5)
 
 
 def test_samples_into_a_picture(address, model, tmp_path):

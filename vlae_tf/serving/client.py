@@ -69,17 +69,18 @@ class Client:
         self.batch_size = batch_size
         self._connection = Connection(target.strip("/"), model, version, label, timeout)
         self._signatures = None
+        self._levels = None
 
     def encode(self, images):
         """The codes of images, float32 `(batch, latent_dim)`: the means of the posterior.
 
         Args:
-            images: `(batch, height, width, channels)`, of 0 and 1.
+            images: `(batch, height, width, channels)`, of the model's levels.
         """
         return self._rows("encode", image=_images(images))["code"]
 
     def decode(self, code, seed=0):
-        """Images drawn from p(x | z), uint8 of {0, 1}.
+        """Images drawn from p(x | z), uint8 of the model's levels.
 
         Args:
             code: `(batch, latent_dim)`.
@@ -89,12 +90,12 @@ class Client:
         return self._rows("decode", code=code, seed=_seeds(seed, len(code)))["image"]
 
     def reconstruct(self, images, seed=0):
-        """Images drawn from p(x | z) at the codes of `images`, uint8 of {0, 1}."""
+        """Images drawn from p(x | z) at the codes of `images`, uint8 of the model's levels."""
         images = _images(images)
         return self._rows("reconstruct", image=images, seed=_seeds(seed, len(images)))["image"]
 
     def sample(self, n, seed=0, temperature=1.0):
-        """`n` new images, uint8 of {0, 1}.
+        """`n` new images, uint8 of the model's levels.
 
         Args:
             n: number of images.
@@ -155,6 +156,15 @@ class Client:
                 if not signature.startswith("__")
             }
         return self._signatures
+
+    def levels(self):
+        """How many levels a pixel of the model has: 2, or 256."""
+        if self._levels is None:
+            shape = self.signatures()["encode"]["inputs"]["image"]["shape"][1:]
+            # A binary model answers NaN to what is not of 0 and 1.
+            code = self.encode(np.full((1, *shape), 255))
+            self._levels = 2 if np.isnan(code).all() else 256
+        return self._levels
 
     def status(self):
         """The state of each version, `{version: state}`, such as "AVAILABLE"."""
