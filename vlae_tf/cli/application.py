@@ -1,0 +1,42 @@
+"""The `vlae-tf` command itself: what all its commands share."""
+
+import os
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+# Before TensorFlow is imported: its start-up notices would drown what the commands say.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Variational Lossy Autoencoders: train, evaluate, sample, reconstruct, export, serve.",
+)
+console = Console()
+
+Source = Annotated[str, typer.Argument(help="An entry of the zoo, or the folder of a run.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
+DataDir = Annotated[str | None, typer.Option(help="Where TFDS keeps its data.")]
+Dtype = Annotated[str, typer.Option(help="Policy of the convolutions: float32, or mixed_bfloat16.")]
+
+
+def command_line():
+    """The command line, as it can be typed again."""
+    return shlex.join(["vlae-tf", *sys.argv[1:]])
+
+
+def main():
+    """Entry point: errors that a user can mend are one line, not a traceback."""
+    try:
+        app()
+    except (ValueError, OSError, ImportError) as error:
+        Console(stderr=True).print(
+            f"[red]Error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
+        sys.exit(1)

@@ -1,0 +1,64 @@
+"""Commands that make pictures."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from vlae_tf.cli.application import Dtype, Seed, Source, app, console
+
+Out = Annotated[pathlib.Path, typer.Option(help="Picture to write.")]
+
+
+@app.command()
+def sample(
+    source: Source,
+    n: Annotated[int, typer.Option("--n", "-n", help="Number of images.")] = 64,
+    temperature: Annotated[float, typer.Option(help="Scale of the prior's noise.")] = 1.0,
+    out: Out = pathlib.Path("samples.png"),
+    seed: Seed = 0,
+    dtype: Dtype = "float32",
+):
+    """New images: a code from the prior, pixels from the decoder."""
+    from vlae_tf import evaluation, zoo
+
+    model = zoo.load_source(source, dtype)
+    with console.status(f"Drawing {n} images"):
+        evaluation.plot_samples(model.sample(n, seed=seed, temperature=temperature), out)
+    console.print(f"{n} samples are in {out}")
+
+
+@app.command()
+def reconstruct(
+    source: Source,
+    images: Annotated[
+        str | None,
+        typer.Option(help="Own images (.npy, .npz or a folder); the entry's examples if absent."),
+    ] = None,
+    n: Annotated[int, typer.Option("--n", "-n", help="Number of images.")] = 10,
+    out: Out = pathlib.Path("reconstructions.png"),
+    seed: Seed = 0,
+    dtype: Dtype = "float32",
+):
+    """Images beside several drawn from their codes: what stays the same is in the code."""
+    from vlae_tf import datasets, evaluation, zoo
+
+    model = zoo.load_source(source, dtype)
+    if images is None:
+        originals = zoo.examples(source)
+    else:
+        originals = datasets.load_arrays(images, image_shape=model.image_shape)
+    with console.status(f"Reconstructing {n} images"):
+        evaluation.plot_reconstructions(model, originals[:n], out, seed=seed)
+    console.print(f"Reconstructions are in {out}")
+
+
+@app.command()
+def demo(
+    out: Annotated[pathlib.Path, typer.Option(help="Folder for pictures and SavedModel.")],
+    entry: Annotated[str | None, typer.Option(help="An entry of the zoo.")] = None,
+):
+    """Load a trained model, encode, reconstruct, sample, export, and compare in a fresh process."""
+    from vlae_tf import demo, zoo
+
+    demo.run(entry or zoo.list("mnist*")[-1], out, console)

@@ -1,0 +1,204 @@
+"""Commands that export a model, serve it and ask it."""
+
+import json
+import pathlib
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from vlae_tf.cli.application import Seed, Source, app, console
+
+
+@app.command()
+def export(
+    source: Source,
+    folder: Annotated[pathlib.Path, typer.Argument(help="Holds one folder for each version.")],
+    version: Annotated[int | None, typer.Option(help="The next free one if absent.")] = None,
+    importance_samples: Annotated[int, typer.Option(help="Of the signature log_prob.")] = 16,
+    dtype: Annotated[
+        str, typer.Option(help="Of the convolutions: float32, or bfloat16 where that is faster.")
+    ] = "float32",
+    xla: Annotated[bool, typer.Option(help="Compile the signatures with XLA, for GPUs.")] = False,
+    png: Annotated[bool, typer.Option(help="Add signatures with pictures as PNG.")] = False,
+    warmup: Annotated[
+        bool, typer.Option(help="Add requests that the server answers before it takes others.")
+    ] = False,
+    warmup_images: Annotated[
+        str | None,
+        typer.Option(help="--warmup with these (.npy, .npz, a folder), not the entry's examples."),
+    ] = None,
+    batch_sizes: Annotated[
+        str, typer.Option(help="Those that the server allows, for --warmup.")
+    ] = "1,4,16,64",
+):
+    """Write a SavedModel for TensorFlow Serving."""
+    from vlae_tf import datasets, serving, zoo
+
+    model = zoo.load_source(source, "mixed_bfloat16" if dtype == "bfloat16" else dtype)
+    images = None
+    if warmup_images is not None:
+        images = datasets.load_arrays(warmup_images, image_shape=model.image_shape)
+    elif warmup:
+        images = zoo.examples(source)
+    with console.status("Writing the SavedModel"):
+        path = serving.export(
+            model,
+            folder,
+            version,
+            importance_samples=importance_samples,
+            xla=xla,
+            png=png,
+            warmup_images=images,
+            batch_sizes=_integers("batch_sizes", batch_sizes),
+        )
+    console.print(f"The SavedModel is in {path}")
+
+
+@app.command()
+def serve(
+    folder: Annotated[
+        pathlib.Path | None,
+        typer.Argument(help="Of a model's versions, or with such a folder for each model."),
+    ] = None,
+    models_config: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="TensorFlow Serving's; FOLDER then stands for /models in it."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="0.0.0.0 lets every machine that reaches this one ask.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of gRPC; 0 is any free one.")] = 8500,
+    rest_port: Annotated[int, typer.Option(help="Of REST; 0 is any free one.")] = 8501,
+    poll_seconds: Annotated[float, typer.Option(help="Between looks for new versions.")] = 1.0,
+    max_request_bytes: Annotated[int, typer.Option(help="Size of a request.")] = 16 * 2**20,
+    batching: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="TensorFlow Serving's batching parameters, to join requests."),
+    ] = None,
+):
+    """Serve SavedModels on this machine, for development and tests.
+
+    It speaks as TensorFlow Serving does. Production is TensorFlow Serving: see export/README.md.
+    """
+    import logging
+    import signal
+    import threading
+
+    from vlae_tf import serving
+
+    # Which versions come, and which cannot.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("vlae_tf").setLevel(logging.INFO)
+    ended = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: ended.set())
+    with serving.Server(
+        folder, models_config, host, port, rest_port, poll_seconds, max_request_bytes, batching
+    ) as server:
+        names = ", ".join(server.manager.names()) or "no model yet"
+        console.print(
+            f"Serving {names} at {server.grpc_address} and {server.rest_address}; Ctrl+C ends it",
+            soft_wrap=True,
+        )
+        ended.wait()
+
+
+@app.command()
+def client(
+    address: Annotated[str, typer.Argument(help="grpc://host:port or http://host:port")],
+    model: Annotated[str, typer.Argument(help="Its name on the server.")],
+    signature: Annotated[
+        str, typer.Argument(help="encode, decode, reconstruct, sample or log_prob.")
+    ],
+    images: Annotated[
+        str | None, typer.Option(help="A picture, a .npy or .npz file, or a folder of pictures.")
+    ] = None,
+    codes: Annotated[pathlib.Path | None, typer.Option(help="A .npy file, to decode.")] = None,
+    n: Annotated[int, typer.Option("--n", "-n", help="Number of samples.")] = 16,
+    temperature: Annotated[float, typer.Option(help="Scale of the prior's noise.")] = 1.0,
+    seed: Seed = 0,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="A .npy file or, for images, a picture; printed as JSON if absent."),
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="The highest if absent.")] = None,
+    label: Annotated[str | None, typer.Option(help="Of a version, such as stable.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that a request may take.")] = 60.0,
+):
+    """Ask a served model: TensorFlow Serving, or `vlae-tf serve`.
+
+    For example, to encode images, and to draw new ones:
+
+    vlae-tf client grpc://localhost:8500 mnist_dynamic encode --images digits.npy --out codes.npy
+
+    vlae-tf client http://localhost:8501 mnist_dynamic sample --n 64 --out samples.png
+    """
+    from vlae_tf import evaluation, serving
+
+    with serving.Client(address, model, version, label, timeout) as served:
+        if signature in ("encode", "reconstruct", "log_prob"):
+            arguments = [_images_to_ask(images, served)]
+        elif signature == "decode":
+            arguments = [_codes(codes)]
+        elif signature == "sample":
+            arguments = [n]
+        else:
+            raise ValueError(
+                "`signature` must be encode, decode, reconstruct, sample or log_prob. "
+                f"Received: signature={signature!r}"
+            )
+        options = {} if signature == "encode" else {"seed": seed}
+        if signature == "sample":
+            options["temperature"] = temperature
+        with console.status(f"Asking {address}"):
+            answer = getattr(served, signature)(*arguments, **options)
+    if out is None:
+        print(json.dumps(answer.tolist()))
+        return
+    if out.suffix == ".npy":
+        np.save(out, answer)
+    elif answer.ndim == 4:
+        evaluation.plot_samples(answer, out)
+    else:
+        raise ValueError(f"`out` must be a .npy file for {signature}. Received: out={str(out)!r}")
+    console.print(f"The answer, of shape {answer.shape}, is in {out}")
+
+
+def _images_to_ask(source, served):
+    """Images in the shape that the served model takes.
+
+    For a binary model they are made of 0 and 1, half grey and more becoming 1.
+    """
+    from PIL import Image
+
+    from vlae_tf import datasets
+
+    if source is None:
+        raise ValueError("`images` must be given for this signature. Received: images=None")
+    shape = served.signatures()["encode"]["inputs"]["image"]["shape"][1:]
+    if source.lower().endswith((".png", ".jpg", ".jpeg")):
+        with Image.open(source) as file:
+            picture = file.convert("L" if shape[2] == 1 else "RGB")
+            picture = picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+        images = np.asarray(picture).reshape(1, *shape)
+    else:
+        images = datasets.load_arrays(source, image_shape=shape)
+    whole = images.max() > 1 and served.levels() == 2
+    return (images >= 128).astype("uint8") if whole else images
+
+
+def _integers(name, text):
+    """The integers of a list such as 1,4,16."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` must be integers with commas between. Received: {name}={text!r}"
+        ) from error
+
+
+def _codes(path):
+    if path is None:
+        raise ValueError("`codes` must be given to decode. Received: codes=None")
+    return np.load(path, allow_pickle=False)

@@ -1,0 +1,232 @@
+"""Commands that make a model and measure it."""
+
+import json
+import pathlib
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from vlae_tf.cli.application import DataDir, Dtype, Seed, Source, app, command_line, console
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a JSON file.")],
+    out: Annotated[pathlib.Path, typer.Option(help="Folder of the run.")],
+    data_dir: DataDir = None,
+    tensorboard: Annotated[bool, typer.Option(help="Also write TensorBoard logs.")] = False,
+    quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
+):
+    """Train the model of a recipe.
+
+    Started again with the same folder, an interrupted run goes on to the same result.
+    """
+    from vlae_tf import training
+
+    training.train(
+        training.Recipe.load(recipe),
+        out,
+        data_dir=data_dir,
+        tensorboard=tensorboard,
+        verbose=2 if quiet else 1,
+        command=command_line(),
+    )
+    console.print(f"Averaged weights, history and recipe are in {out}")
+
+
+@app.command()
+def evaluate(
+    source: Source,
+    split: Annotated[str, typer.Option(help="Split of the run's data set.")] = "test",
+    importance_samples: Annotated[int, typer.Option(help="Codes drawn for each image.")] = 256,
+    images: Annotated[int | None, typer.Option(help="Only so many, drawn at random.")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="Run of the same decoder without a code, put beside.")
+    ] = None,
+    out: Annotated[
+        pathlib.Path | None, typer.Option(help="File to write; metrics.json of the run if absent.")
+    ] = None,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    dtype: Dtype = "float32",
+):
+    """Likelihood with its standard error, ELBO, KL, code bits, active units.
+
+    Likelihoods with other numbers of images or samples that the file holds already are kept.
+    An interrupted evaluation, started again with the same arguments, goes on.
+    """
+    from vlae_tf import evaluation, zoo
+
+    folder = zoo.locate(source)
+    with _progress() as progress:
+        task = progress.add_task("images x samples")
+        metrics = evaluation.evaluate_run(
+            folder,
+            out or folder / "metrics.json",
+            split=split,
+            importance_samples=importance_samples,
+            num_images=images,
+            control=control and zoo.locate(control),
+            seed=seed,
+            data_dir=data_dir,
+            dtype=dtype,
+            command=command_line(),
+            progress=lambda done, total: progress.update(
+                task, completed=done, total=total, refresh=True
+            ),
+        )
+    console.print_json(json.dumps(metrics))
+
+
+@app.command()
+def probe(
+    source: Source,
+    images: Annotated[int, typer.Option(help="Training images for the classifier.")] = 10_000,
+    out: Annotated[
+        pathlib.Path | None, typer.Option(help="File to write; probe.json of the run if absent.")
+    ] = None,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    dtype: Dtype = "float32",
+):
+    """How much of an image's class a linear classifier reads off its code, and off its pixels."""
+    from vlae_tf import evaluation, zoo
+
+    with console.status("Encoding and classifying"):
+        result = evaluation.probe_run(zoo.locate(source), out, images, seed, data_dir, dtype)
+    table = Table("a linear classifier of", "accuracy", "±")
+    for name in ("code", "pixels"):
+        measured = result[name]
+        table.add_row(name, f"{measured['accuracy']:.2%}", f"{measured['standard_error']:.2%}")
+    console.print(table)
+
+
+@app.command()
+def tune(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a JSON file.")],
+    out: Annotated[pathlib.Path, typer.Option(help="Folder of the search.")],
+    latent_sizes: Annotated[
+        str | None, typer.Option(help="Sizes of the code to try, such as 2,4,8,16,32,64.")
+    ] = None,
+    choose: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A field of the recipe and values to try (JSON), such as "
+            "model.prior_family.steps=1,2,4; may be given again for other fields."
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="At most so many; a grid tries all if absent, others 10.")
+    ] = None,
+    objective: Annotated[
+        str, typer.Option(help="nll, elbo, bits_per_dim, or rate_distortion.")
+    ] = "nll",
+    max_code_bits: Annotated[
+        float | None, typer.Option(help="rate_distortion: the best nll within so many bits.")
+    ] = None,
+    algorithm: Annotated[str, typer.Option(help="grid, random, or bayesian.")] = "grid",
+    epochs: Annotated[
+        int | None, typer.Option(help="Of each trial; the recipe's if absent.")
+    ] = None,
+    images: Annotated[int, typer.Option(help="Validation images to compare trials on.")] = 1000,
+    importance_samples: Annotated[int, typer.Option(help="Codes drawn for each image.")] = 16,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Stop then; the same command goes on with the search.")
+    ] = None,
+    chief: Annotated[
+        str | None, typer.Option(help="host:port where this process hands trials to workers.")
+    ] = None,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Run trials of the chief at that address.")
+    ] = False,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
+):
+    """Search with keras-tuner, first of all: how large should the code be?
+
+    Started again with the same folder, an interrupted search goes on. Other fields:
+
+    model.likelihood_family.network.blocks=1,3,5 (the window), model.prior_family.steps=1,2,4,
+    objective.free_bits=0,4.0, model.encoder.filters=[16,32,32],[32,48,64]
+
+    With --chief HOST:PORT, the process waits for workers: the same command with --worker added, as
+    often as wanted, on machines that share the folder.
+    """
+    from vlae_tf import training, tuning
+
+    choices = {} if latent_sizes is None else {"model.latent_dim": _values(latent_sizes)}
+    for text in choose or ():
+        path, equals, values = text.partition("=")
+        if not equals or path in choices:
+            raise ValueError(
+                f"`choose` must be FIELD=VALUE,VALUE..., each field once. Received: choose={text!r}"
+            )
+        choices[path] = _values(values)
+    results = tuning.tune(
+        training.Recipe.load(recipe),
+        choices,
+        out,
+        objective=objective,
+        max_code_bits=max_code_bits,
+        algorithm=algorithm,
+        max_trials=trials,
+        max_minutes=max_minutes,
+        epochs=epochs,
+        importance_samples=importance_samples,
+        num_images=images,
+        seed=seed,
+        data_dir=data_dir,
+        verbose=2 if quiet else 1,
+        say=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
+        command=command_line(),
+        chief=chief,
+        worker=worker,
+    )
+    if results is None:
+        return
+    console.print(_trials_table(results))
+    for sentence in results.conclusion:
+        console.print(sentence, soft_wrap=True)
+    console.print(f"Table, curves, pictures and the best recipe are in {out / 'report.html'}")
+    if results.best is None:
+        raise typer.Exit(1)
+
+
+def _values(text):
+    """Values in JSON with commas between."""
+    try:
+        return json.loads(f"[{text}]")
+    except ValueError as error:
+        raise ValueError(
+            f"Values to try must be JSON with commas between, such as 2,4,8. Received: {text!r}"
+        ) from error
+
+
+def _trials_table(results):
+    table = Table("trial", *results.space.short_names().values(), "NLL", "code bits", "active", "")
+    for result in results:
+        chosen = [json.dumps(value) for value in result.values.values()]
+        figures = [
+            f"{result.metrics[name]:.{digits}f}" if result.completed else ""
+            for name, digits in (("nll", 2), ("code_bits", 1), ("active_units", 0))
+        ]
+        note = "" if result.completed else escape(result.error or result.status)
+        table.add_row(result.trial, *chosen, *figures, "best" if result is results.best else note)
+    return table
+
+
+def _progress():
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        # TFDS replaces Python's import for a moment; a thread that draws meanwhile would break.
+        auto_refresh=False,
+    )
