@@ -5,10 +5,11 @@
 The naive sampler makes a pass of the whole network for each pixel, the wavefront one for each of
 its steps; by columns each layer computes only what a step brings. TFP's `tfd.PixelCNN` has about as
 many parameters as the entry's decoder network; it samples pixel by pixel. All take turns in one
-run. Slow ones run once.
+run. Slow ones run once. At the end, where the time of the columns goes.
 """
 
 import argparse
+import itertools
 import time
 
 import numpy as np
@@ -24,7 +25,7 @@ from vlae_tf.distributions.wavefront import Wavefront
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("entry", nargs="?", default="mnist_dynamic")
+    parser.add_argument("entry", nargs="?", default="mnist_static")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64])
     parser.add_argument("--rounds", type=int, default=5, help="of the fast samplers; the median")
     parser.add_argument("--no-tfp", action="store_true", help="leave out tfd.PixelCNN")
@@ -98,6 +99,32 @@ def main():
                 f"{naive / middle:,.1f}",
             )
     console.print(table)
+    console.print(shares(model, columns, arguments.batches, arguments.rounds))
+
+
+def shares(model, columns, batches, rounds):
+    """A table of how long the parts of drawing by columns take, each by itself."""
+
+    def codes(seeds):
+        return model.prior().transform_noise(row_normal(seeds, (model.latent_dim,)))
+
+    table = Table("batch", "compiler", "code from the prior", "maps from the code", "pixels", "all")
+    for batch, xla in itertools.product(batches, (False, True)):
+        seeds = tf.range(batch)
+        code = codes(seeds)
+        parts = [(codes, seeds), (model.decoder, code), (columns, seeds)]
+        compiled = [tf.function(f, jit_compile=xla, autograph=False) for f, _ in parts]
+        seconds = [[] for _ in parts]
+        for number in range(rounds + 1):
+            for function, (_, inputs), measured in zip(compiled, parts, seconds, strict=True):
+                start = time.perf_counter()
+                function(inputs).numpy()
+                if number:  # the first is traced
+                    measured.append(time.perf_counter() - start)
+        prior, maps, total = (1e3 * np.median(measured) for measured in seconds)
+        row = [prior, maps, total - prior - maps, total]
+        table.add_row(str(batch), "XLA" if xla else "", *(f"{value:.1f} ms" for value in row))
+    return table
 
 
 def tfp_sampler(parameters, image_shape):

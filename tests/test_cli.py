@@ -15,6 +15,7 @@ COMMANDS = (
     ["sample"],
     ["reconstruct"],
     ["probe"],
+    ["lossy"],
     ["tune"],
     ["export"],
     ["serve"],

@@ -228,6 +228,13 @@ def test_control_differs_by_its_code_alone(name):
     assert control.model["latent_dim"] == 0 < vlae.model["latent_dim"]
 
 
+def test_factorised_recipe_differs_by_its_likelihood_alone():
+    vlae, factorised = Recipe.load("mnist_static"), Recipe.load("mnist_static_factorised")
+    assert vlae.differences(factorised) == ["model"]
+    likelihood = {"likelihood_family": {"class": "BernoulliLikelihood"}}
+    assert vlae.model | likelihood == factorised.model
+
+
 def test_paper_recipe_is_the_papers():
     recipe = Recipe.load("mnist_static_paper")
     prior, decoder = recipe.model["prior_family"], recipe.model["decoder"]

@@ -105,6 +105,37 @@ def probe(
 
 
 @app.command()
+def lossy(
+    sources: Annotated[
+        list[str], typer.Argument(help="Evaluated runs or entries, of different windows.")
+    ],
+    out: Annotated[pathlib.Path, typer.Option(help="Folder for table and pictures.")],
+    images: Annotated[int, typer.Option(help="Columns of the picture.")] = 8,
+    draws: Annotated[int, typer.Option(help="Images drawn from each code.")] = 3,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+):
+    """What a smaller window leaves to the code: likelihood, bits, and images from one code."""
+    from vlae_tf import evaluation, zoo
+
+    folders = {pathlib.Path(source).name: zoo.locate(source) for source in sources}
+    if len(folders) < len(sources):
+        raise ValueError(
+            "`sources` must have names of their own, the last part of their paths. "
+            f"Received: {', '.join(sources)}"
+        )
+    with console.status("Drawing images from their codes"):
+        rows = evaluation.compare_windows(folders, out, images, draws, seed, data_dir)
+    table = Table("model", "window", "NLL", "without a code", "code bits")
+    for row in rows:
+        control = "" if row["control"] is None else f"{row['control']:.2f}"
+        figures = f"{row['nll']:.2f}", control, f"{row['code_bits']:.1f}"
+        table.add_row(row["name"], row["window"], *figures)
+    console.print(table)
+    console.print(f"Table and pictures are in {out}")
+
+
+@app.command()
 def tune(
     recipe: Annotated[str, typer.Argument(help="A recipe's name, or a JSON file.")],
     out: Annotated[pathlib.Path, typer.Option(help="Folder of the search.")],

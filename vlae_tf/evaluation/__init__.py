@@ -1,6 +1,7 @@
 """Likelihood, length of the code and pictures of trained models."""
 
 from vlae_tf.evaluation.importance import importance_weighted_log_prob, importance_weighted_terms
+from vlae_tf.evaluation.lossy import compare_windows
 from vlae_tf.evaluation.metrics import active_units, evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
 from vlae_tf.evaluation.plots import plot_history, plot_reconstructions, plot_rows, plot_samples
@@ -10,6 +11,7 @@ from vlae_tf.evaluation.run import evaluate_run, write_metrics
 __all__ = [
     "PartialResults",
     "active_units",
+    "compare_windows",
     "evaluate",
     "evaluate_run",
     "importance_weighted_log_prob",

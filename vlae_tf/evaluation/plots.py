@@ -73,7 +73,7 @@ def plot_rows(rows, path):
 
     Args:
         rows: dict of label to images, binary or intensities, `(n, height, width, 1 or 3)`, of the
-            same shape in all rows.
+            same shape in all rows; or to several rows of them, one below the other.
         path: of the picture; the suffix decides the format.
 
     Raises:
@@ -87,8 +87,12 @@ def plot_rows(rows, path):
     """
     if not rows:
         raise ValueError(f"`rows` must hold images to draw. Received: rows={rows!r}")
-    grid = np.stack([_images(images) for images in rows.values()])
-    _draw(grid, path, labels={label: number for number, label in enumerate(rows)})
+    grid, labels = [], {}
+    for label, images in rows.items():
+        several = images if np.ndim(images) == 5 else [images]
+        labels[label] = len(grid) + (len(several) - 1) / 2
+        grid.extend(_images(row) for row in several)
+    _draw(np.stack(grid), path, labels=labels)
 
 
 def plot_history(history, path):

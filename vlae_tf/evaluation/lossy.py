@@ -1,0 +1,178 @@
+"""The lossy experiment: what a smaller window leaves to the code."""
+
+import json
+import pathlib
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vlae_tf.evaluation.plots import plot_rows
+from vlae_tf.training import Recipe, load_run
+from vlae_tf.training.data import split_images
+from vlae_tf.training.files import write_text
+
+_CONDITIONS = ("dataset", "split", "binarisation")
+_SIZE = ("num_images", "importance_samples")
+
+
+def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
+    """Put models with different windows side by side: likelihood, code, and what the code keeps.
+
+    What the window of the decoder shows, the code need not carry: the smaller the window, the more
+    bits the code has, and the more of an image is the same in all that is drawn from one code.
+
+    Args:
+        folders: dict of names to folders of runs or zoo entries that `vlae-tf evaluate` has
+            measured on as many images with as many importance samples; the largest such evaluation
+            is taken.
+        out: folder for table.md, curves.png (NLL and bits of the code) and reconstructions.png
+            (images, and below them, for each model, several drawn from the code of each).
+        num_images: columns of the picture of reconstructions.
+        draws: images drawn from each code.
+        seed: of the draws.
+        data_dir: where TFDS keeps its data.
+
+    Returns:
+        A list of dicts, by the size of the window: `name`, `window`, `latent_dim`, `control` (NLL
+        of the same decoder without a code, or None), and the figures of `evaluate`.
+
+    Raises:
+        ValueError: if there is no model, or one that is not measured, or if they are measured on
+            other images or in no way that is common to all.
+
+    Example:
+        >>> from vlae_tf.evaluation import compare_windows
+        >>> compare_windows({"small": "runs/small", "large": "runs/large"}, "lossy")
+        ... # doctest: +SKIP
+
+    Reference:
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, section 4.3 and figure 3.
+    """
+    if num_images < 1 or draws < 1:
+        raise ValueError(
+            "`num_images` and `draws` must be positive. "
+            f"Received: num_images={num_images!r}, draws={draws!r}"
+        )
+    folders = {name: pathlib.Path(folder) for name, folder in folders.items()}
+    measured = _measured(folders)
+    first = next(iter(measured.values()))
+    recipe = Recipe.load(next(iter(folders.values())) / "recipe.json")
+    images = split_images(recipe, first["split"], first["seed"], data_dir)[:num_images]
+
+    rows = []
+    for name, block in _common_blocks(measured).items():
+        model = load_run(folders[name], "float32")
+        row = {
+            "name": name,
+            "window": _window(model.likelihood_family),
+            "latent_dim": model.latent_dim,
+            "control": measured[name].get("control", {}).get("nll"),
+            **{key: value for key, value in block.items() if key != "command"},
+        }
+        code = np.tile(model.encode(images), (draws, 1))
+        drawn = model.decode(code, seed=seed).reshape(draws, *images.shape)
+        rows.append((_size(model.likelihood_family), row, drawn))
+    rows.sort(key=lambda found: found[0])
+
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    shown = {f"{row['name']}, {row['code_bits']:.0f} bits": drawn for _, row, drawn in rows}
+    plot_rows({"originals": images, **shown}, out / "reconstructions.png")
+    rows = [row for _, row, _ in rows]
+    _plot_curves(rows, out / "curves.png")
+    write_text(out / "table.md", _table(rows))
+    return rows
+
+
+# === What was measured ===
+
+
+def _measured(folders):
+    if not folders:
+        raise ValueError(f"`folders` must name at least one model. Received: folders={folders!r}")
+    measured = {}
+    for name, folder in folders.items():
+        if not (folder / "metrics.json").is_file():
+            raise ValueError(
+                "`folders` must be measured: run `vlae-tf evaluate` on each first. "
+                f"Received: {name}={str(folder)!r}, without metrics.json"
+            )
+        measured[name] = json.loads((folder / "metrics.json").read_text())
+    kinds = {tuple(metrics[key] for key in _CONDITIONS) for metrics in measured.values()}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"`folders` must be measured on the same {', '.join(_CONDITIONS)}. "
+            f"Received: {sorted(kinds)}"
+        )
+    return measured
+
+
+def _common_blocks(measured):
+    """Of each the likelihood with as many images and samples as the others have."""
+    sizes = {
+        name: {tuple(block[key] for key in _SIZE): block for block in metrics["likelihood"]}
+        for name, metrics in measured.items()
+    }
+    common = set.intersection(*(set(blocks) for blocks in sizes.values()))
+    if not common:
+        told = "; ".join(f"{name}: {sorted(blocks)}" for name, blocks in sizes.items())
+        raise ValueError(
+            "`folders` must be measured with the same number of images and of importance "
+            f"samples. Received: {told}"
+        )
+    return {name: blocks[max(common)] for name, blocks in sizes.items()}
+
+
+def _size(likelihood_family):
+    """Pixels in the window, and whether it shows colours."""
+    network = getattr(likelihood_family, "network", None)
+    if network is None:
+        return 0, True
+    above, left, right, _ = network.receptive_field
+    return above * (left + 1 + right) + left, not getattr(likelihood_family, "grey_window", False)
+
+
+def _window(likelihood_family):
+    """As the paper writes it: columns x rows of the block above."""
+    network = getattr(likelihood_family, "network", None)
+    if network is None:
+        return "nothing"
+    above, left, right, _ = network.receptive_field
+    grey = ", grey" if getattr(likelihood_family, "grey_window", False) else ""
+    return f"{left + 1 + right}x{above} above, {left} left{grey}"
+
+
+# === What is shown ===
+
+
+def _table(rows):
+    lines = [
+        "| model | window | latent size | NLL (nats) | bits/dim | without a code | code bits "
+        "| active |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        control = "-" if row["control"] is None else f"{row['control']:.2f}"
+        lines.append(
+            f"| {row['name']} | {row['window']} | {row['latent_dim']} | {row['nll']:.2f} ± "
+            f"{row['nll_standard_error']:.2f} | {row['bits_per_dim']:.4f} | {control} "
+            f"| {row['code_bits']:.1f} | {row['active_units']} |"
+        )
+    of_images, samples = rows[0]["num_images"], rows[0]["importance_samples"]
+    return "\n".join([*lines, "", f"{of_images:,} images × {samples:,} importance samples.", ""])
+
+
+def _plot_curves(rows, path):
+    figure = Figure(figsize=(8, 3), dpi=100, layout="constrained")
+    quantities = {"nll": "NLL (nats)", "code_bits": "code (bits)"}
+    for axes, (name, label) in zip(figure.subplots(1, 2), quantities.items(), strict=True):
+        places, values = range(len(rows)), [row[name] for row in rows]
+        axes.plot(places, values, "oC0-", label="model")
+        controls = [row["control"] for row in rows]
+        if name == "nll" and any(control is not None for control in controls):
+            axes.plot(places, [np.nan if c is None else c for c in controls], "sC7:")
+            axes.annotate("without a code", (0.03, 0.03), xycoords="axes fraction", color="C7")
+        axes.set_xticks(places, [row["name"] for row in rows], rotation=20, ha="right")
+        axes.set_ylabel(label)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
