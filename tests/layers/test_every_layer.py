@@ -195,7 +195,7 @@ def test_dropout_is_for_training_alone(make):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LocalPixelCNN(blocks=-1), "`blocks` must not be negative. Received: blocks=-1"),
+        (lambda: LocalPixelCNN(blocks=-1), "`blocks` must be at least 0. Received: blocks=-1"),
         (lambda: GatedPixelCNN(blocks=0), "`blocks` must be at least 1. Received: blocks=0"),
         (lambda: ResidualPixelCNN(depth=0), "`depth` must be positive .*Received: depth=0"),
         (lambda: DenseBlock(4, steps=0), "`steps` and `growth` must be positive"),

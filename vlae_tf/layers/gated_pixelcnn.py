@@ -2,13 +2,14 @@ import keras
 
 from vlae_tf.layers.activations import elu
 from vlae_tf.layers.gated_stack_block import GatedStackBlock
-from vlae_tf.layers.kernel_layer import pair, sides
-from vlae_tf.layers.masked_conv2d import MaskedConv2D, pointwise
+from vlae_tf.layers.kernel_layer import sides
+from vlae_tf.layers.masked_conv2d import MaskedConv2D
 from vlae_tf.layers.receptive_field import ReceptiveField
+from vlae_tf.layers.stacked_pixelcnn import StackedPixelCNN
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class GatedPixelCNN(keras.layers.Layer):
+class GatedPixelCNN(StackedPixelCNN):
     """PixelCNN of a vertical and a horizontal stack, whose window is a rectangle: no blind spot.
 
         params[i, j] = f(x[rows above, columns j - s .. j + s], x[i, j - s .. j - 1], c)
@@ -56,49 +57,14 @@ class GatedPixelCNN(keras.layers.Layer):
         2.2 and 2.3; Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equation 11.
     """
 
-    def __init__(
-        self,
-        output_channels=1,
-        filters=32,
-        blocks=5,
-        first_kernel_size=5,
-        block_kernel_size=3,
-        dropout=0.0,
-        weight_norm=False,
-        seed=None,
-        groups=1,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        if blocks < 1:
-            raise ValueError(f"`blocks` must be at least 1. Received: blocks={blocks!r}")
-        self.output_channels = output_channels
-        self.filters = filters
-        self.blocks = blocks
-        self.first_kernel_size = pair(first_kernel_size, "first_kernel_size")
-        self.block_kernel_size = pair(block_kernel_size, "block_kernel_size")
-        self.dropout = dropout
-        self.weight_norm = weight_norm
-        self.seed = seed
-        self.groups = groups
-        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
-        self._vertical = MaskedConv2D(filters, self.first_kernel_size, mask_type="above", **options)
-        self._horizontal = MaskedConv2D(
-            filters, self.first_kernel_size, mask_type="A", groups=groups, **options
-        )
-        self._blocks = [
-            GatedStackBlock(
-                filters,
-                self.block_kernel_size,
-                dropout=dropout,
-                seed=None if seed is None else seed + index,
-                groups=groups,
-                **options,
-            )
-            for index in range(blocks)
-        ]
-        # The parameters of a distribution are float32 whatever the policy.
-        self._output = pointwise(output_channels, groups, weight_norm=weight_norm, dtype="float32")
+    least_blocks = 1
+
+    def _make_layers(self, options):
+        first = self.filters, self.first_kernel_size
+        self._vertical = MaskedConv2D(*first, mask_type="above", **options)
+        self._horizontal = MaskedConv2D(*first, mask_type="A", groups=self.groups, **options)
+        self._blocks = self._make_blocks(GatedStackBlock, options)
+        self._output = self._make_output(options)
 
     @property
     def receptive_field(self):
@@ -139,20 +105,3 @@ class GatedPixelCNN(keras.layers.Layer):
                 vertical, horizontal, conditioning, training=training, cache=ahead
             )
         return self._output(elu(horizontal), cache=cache)
-
-    def compute_output_shape(self, inputs_shape, conditioning_shape=None):
-        return (*inputs_shape[:-1], self.output_channels)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "output_channels": self.output_channels,
-            "filters": self.filters,
-            "blocks": self.blocks,
-            "first_kernel_size": self.first_kernel_size,
-            "block_kernel_size": self.block_kernel_size,
-            "dropout": self.dropout,
-            "weight_norm": self.weight_norm,
-            "seed": self.seed,
-            "groups": self.groups,
-        }

@@ -3,13 +3,13 @@ import keras
 from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.gated_masked_block import GatedMaskedBlock
-from vlae_tf.layers.kernel_layer import pair
-from vlae_tf.layers.masked_conv2d import MaskedConv2D, pointwise
+from vlae_tf.layers.masked_conv2d import MaskedConv2D
 from vlae_tf.layers.receptive_field import ReceptiveField
+from vlae_tf.layers.stacked_pixelcnn import StackedPixelCNN
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class LocalPixelCNN(keras.layers.Layer):
+class LocalPixelCNN(StackedPixelCNN):
     """PixelCNN with a window of any size, conditioned on the code in every layer.
 
         params[i, j] = f(x[window above and left of (i, j)], c)
@@ -48,49 +48,13 @@ class LocalPixelCNN(keras.layers.Layer):
         van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, section 2.
     """
 
-    def __init__(
-        self,
-        output_channels=1,
-        filters=32,
-        blocks=5,
-        first_kernel_size=5,
-        block_kernel_size=3,
-        dropout=0.0,
-        weight_norm=False,
-        seed=None,
-        groups=1,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        if blocks < 0:
-            raise ValueError(f"`blocks` must not be negative. Received: blocks={blocks!r}")
-        self.output_channels = output_channels
-        self.filters = filters
-        self.blocks = blocks
-        self.first_kernel_size = pair(first_kernel_size, "first_kernel_size")
-        self.block_kernel_size = pair(block_kernel_size, "block_kernel_size")
-        self.dropout = dropout
-        self.weight_norm = weight_norm
-        self.seed = seed
-        self.groups = groups
-        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+    def _make_layers(self, options):
         self._first = MaskedConv2D(
-            filters, first_kernel_size, mask_type="A", groups=groups, **options
+            self.filters, self.first_kernel_size, mask_type="A", groups=self.groups, **options
         )
-        self._condition = Conv2D(filters, 1, use_bias=False, **options)
-        self._blocks = [
-            GatedMaskedBlock(
-                filters,
-                block_kernel_size,
-                dropout=dropout,
-                seed=None if seed is None else seed + index,
-                groups=groups,
-                **options,
-            )
-            for index in range(blocks)
-        ]
-        # The parameters of a distribution are float32 whatever the policy.
-        self._output = pointwise(output_channels, groups, weight_norm=weight_norm, dtype="float32")
+        self._condition = Conv2D(self.filters, 1, use_bias=False, **options)
+        self._blocks = self._make_blocks(GatedMaskedBlock, options)
+        self._output = self._make_output(options)
 
     @property
     def receptive_field(self):
@@ -114,20 +78,3 @@ class LocalPixelCNN(keras.layers.Layer):
         for block in self._blocks:
             h = block(h, conditioning, training=training, cache=cache)
         return self._output(elu(h), cache=cache)
-
-    def compute_output_shape(self, inputs_shape, conditioning_shape=None):
-        return (*inputs_shape[:-1], self.output_channels)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "output_channels": self.output_channels,
-            "filters": self.filters,
-            "blocks": self.blocks,
-            "first_kernel_size": self.first_kernel_size,
-            "block_kernel_size": self.block_kernel_size,
-            "dropout": self.dropout,
-            "weight_norm": self.weight_norm,
-            "seed": self.seed,
-            "groups": self.groups,
-        }
