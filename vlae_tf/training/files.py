@@ -38,7 +38,7 @@ def load_weights(model, path):
             warnings.simplefilter("error")
             model.load_weights(path)
         # Nor does it tell when the file holds more than the model.
-        expected = len(model.trainable_variables) + len(model.non_trainable_variables)
+        expected = len(model.weights)
         if (found := _count_arrays(path)) != expected:
             raise ValueError(f"the model has {expected} weights and the file {found}")
     except (OSError, KeyError, ValueError, UserWarning) as error:
@@ -52,7 +52,7 @@ def _count_arrays(path):
     names = []
     with h5py.File(path) as file:
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
-    return sum(not name.startswith("optimizer/") for name in names)
+    return sum(not name.startswith(("optimizer/", "vars/seed_state_")) for name in names)
 
 
 def sha256(path):
