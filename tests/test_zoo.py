@@ -46,6 +46,23 @@ def test_the_results_page_is_that_of_the_entries(request):
     assert page.read_text() == results.results_page()
 
 
+def test_colours_are_told_in_bits_a_dimension(tiny_zoo):
+    nats = results.results_table()
+    assert nats.startswith("| entry | test NLL |") and "bits/dim" not in nats
+    path = tiny_zoo / "tiny" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    path.write_text(json.dumps(metrics | {"binarisation": "none"}))
+    (best,) = metrics["likelihood"]
+    error = best["nll_standard_error"] / (64 * np.log(2))
+    row = f"| [tiny](zoo/tiny/card.md) | **{best['bits_per_dim']:.3f}** ± {error:.3f} |"
+    bits = results.results_table()
+    assert bits.startswith("| entry | test bits/dim |") and row in bits
+    # Beside an entry in nats: a table each.
+    shutil.copytree(tiny_zoo / "tiny", tiny_zoo / "binary")
+    (tiny_zoo / "binary" / "metrics.json").write_text(json.dumps(metrics))
+    assert results.results_table() == nats.replace("tiny", "binary") + "\n" + bits
+
+
 def test_an_entry_loads_and_draws(tiny_zoo):
     assert zoo.list() == ["tiny"] and zoo.list("t*y") == ["tiny"] and zoo.list("x*") == []
     assert zoo.load("tiny").sample(2, seed=0).shape == (2, 8, 8, 1)

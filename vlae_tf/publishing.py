@@ -14,7 +14,7 @@ from vlae_tf.evaluation import (
     plot_reconstructions,
     plot_samples,
 )
-from vlae_tf.results import PUBLISHED, facts
+from vlae_tf.results import facts, published
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
 from vlae_tf.training.files import sha256
@@ -89,7 +89,7 @@ def card(name, folder):
         seed=metrics["seed"],
         rows="\n".join(_likelihood_row(block) for block in metrics["likelihood"]),
         control=_control(metrics),
-        published=_published(recipe["dataset"]),
+        published=_published(name, recipe["dataset"]),
         unfinished=_unfinished(told),
         train_split=recipe["train_split"],
         fit=_fit(recipe),
@@ -114,8 +114,8 @@ Top row: test images. Below: images drawn from the code of each. What stays the 
 {binarisation} binarisation, split `{split}`, noise and draw of seed {seed}; nats an image unless
 said otherwise.
 
-| images | importance samples | NLL | ELBO | KL | code bits | active units |
-|---|---|---|---|---|---|---|
+| images | importance samples | NLL | bits/dim | ELBO | KL | code bits | active units |
+|---|---|---|---|---|---|---|---|
 {rows}
 
 The control, the same decoder trained without a code: {control}. {published}
@@ -150,7 +150,8 @@ Weights: Apache-2.0. {licence}
 def _likelihood_row(block):
     return (
         f"| {block['num_images']:,} | {block['importance_samples']:,} "
-        f"| {block['nll']:.2f} ± {block['nll_standard_error']:.2f} | {block['elbo']:.2f} "
+        f"| {block['nll']:.2f} ± {block['nll_standard_error']:.2f} "
+        f"| {block['bits_per_dim']:.4f} | {block['elbo']:.2f} "
         f"| {block['kl']:.2f} | {block['code_bits']:.1f} | {block['active_units']} |"
     )
 
@@ -162,11 +163,9 @@ def _window(model):
     return f"a decoder whose window reaches {network.receptive_field.above} rows up"
 
 
-def _published(dataset):
-    if dataset not in PUBLISHED:
-        return ""
-    paper, best = PUBLISHED[dataset]
-    return f"The paper: {paper:.2f}. Best known to us: {best}."
+def _published(name, dataset):
+    found = published(name, dataset)
+    return f"The paper: {found[0]}. Best known to us: {found[1]}." if found else ""
 
 
 def _licence(dataset):
