@@ -72,8 +72,14 @@ class SearchResults(collections.abc.Sequence):
             return
         lowest = min(trial.metrics["nll"] for trial in self.of_each_size)
         enough = next(t for t in self.of_each_size if t.metrics["nll"] <= lowest + WORTH)
+        size, active = enough.latent_dim, round(enough.metrics["active_units"])
         yield (
-            f"The smallest code within {WORTH:g} nats of the lowest NLL has {enough.latent_dim} "
-            f"numbers: {enough.metrics['nll']:.2f} nats, {enough.metrics['code_bits']:.1f} bits, "
-            f"{enough.metrics['active_units']:.0f} active units."
+            f"The smallest code within {WORTH:g} nats of the lowest NLL has "
+            f"{_count(size, 'number')}: {enough.metrics['nll']:.2f} nats, "
+            f"{enough.metrics['code_bits']:.1f} bits, "
+            f"{_count(active, 'active unit')}."
         )
+
+
+def _count(count, noun):
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
