@@ -62,16 +62,17 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
     rows = []
     for name, block in _common_blocks(measured).items():
         model = load_run(folders[name], "float32")
+        size, window = _window(model.likelihood_family)
         row = {
             "name": name,
-            "window": _window(model.likelihood_family),
+            "window": window,
             "latent_dim": model.latent_dim,
             "control": measured[name].get("control", {}).get("nll"),
             **{key: value for key, value in block.items() if key != "command"},
         }
         code = np.tile(model.encode(images), (draws, 1))
         drawn = model.decode(code, seed=seed).reshape(draws, *images.shape)
-        rows.append((_size(model.likelihood_family), row, drawn))
+        rows.append((size, row, drawn))
     rows.sort(key=lambda found: found[0])
 
     out = pathlib.Path(out)
@@ -123,23 +124,15 @@ def _common_blocks(measured):
     return {name: blocks[max(common)] for name, blocks in sizes.items()}
 
 
-def _size(likelihood_family):
-    """Pixels in the window, and whether it shows colours."""
-    network = getattr(likelihood_family, "network", None)
-    if network is None:
-        return 0, True
-    above, left, right, _ = network.receptive_field
-    return above * (left + 1 + right) + left, not getattr(likelihood_family, "grey_window", False)
-
-
 def _window(likelihood_family):
-    """As the paper writes it: columns x rows of the block above."""
+    """A key that orders windows by what they show, and the window as the paper writes it."""
     network = getattr(likelihood_family, "network", None)
     if network is None:
-        return "nothing"
+        return (0, True), "nothing"
     above, left, right, _ = network.receptive_field
-    grey = ", grey" if getattr(likelihood_family, "grey_window", False) else ""
-    return f"{left + 1 + right}x{above} above, {left} left{grey}"
+    width, grey = left + 1 + right, getattr(likelihood_family, "grey_window", False)
+    text = f"{width}x{above} above, {left} left{', grey' if grey else ''}"
+    return (above * width + left, not grey), text
 
 
 # === What is shown ===
