@@ -182,3 +182,12 @@ def test_levels_may_be_of_any_type(dtype):
     x = np.array([[0, 128, 255]] * 4)
     expected = mixture.log_prob(x.astype("float32"))
     np.testing.assert_array_equal(mixture.log_prob(x.astype(dtype)), expected)
+
+
+def test_several_pixels_of_each_mixture_at_once():
+    size = DiscretisedLogisticMixture.parameter_count(3, 2)
+    parameters = np.random.default_rng(0).normal(size=(4, size)).astype("float32")
+    mixture = DiscretisedLogisticMixture.of_parameters(parameters, 3)
+    samples = np.asarray(mixture.sample(5, seed=stateless_seed(0)))
+    one_by_one = [np.asarray(mixture.log_prob(sample)) for sample in samples]
+    np.testing.assert_allclose(mixture.log_prob(samples), one_by_one, rtol=1e-5)

@@ -72,6 +72,10 @@ def test_models_that_cannot_be_compared(folders, tiny_run, tmp_path):
     (other / "metrics.json").write_text(json.dumps(metrics | {"split": "train"}))
     with pytest.raises(ValueError, match="measured on the same dataset, split.*train"):
         compare_windows({**folders, "other": other}, tmp_path)
+    # Another seed takes other images, where not all are taken.
+    (other / "metrics.json").write_text(json.dumps(metrics | {"seed": 7}))
+    with pytest.raises(ValueError, match="binarisation, seed.*7"):
+        compare_windows({**folders, "other": other}, tmp_path)
     metrics["likelihood"][0]["importance_samples"] = 99
     (other / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(ValueError, match=r"same number of images.*other: \[\(8, 99\)\]"):

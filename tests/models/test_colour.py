@@ -6,13 +6,19 @@ import pytest
 
 import vlae_tf
 from vlae_tf.layers import GatedPixelCNN
-from vlae_tf.models import FlowPrior, LogisticMixtureLikelihood, ResNetDecoder, ResNetEncoder
+from vlae_tf.models import (
+    FactorisedLogisticMixtureLikelihood,
+    FlowPrior,
+    LogisticMixtureLikelihood,
+    ResNetDecoder,
+    ResNetEncoder,
+)
 
 SHAPE = (8, 8, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, *SHAPE)).astype("uint8")
 
 
-def build(grey_window=False, **changes):
+def build(grey_window=False, factorised=False, **changes):
     keras.utils.set_random_seed(0)
     small = {"filters": [4], "blocks": 0, "units": 8}
     network = GatedPixelCNN(
@@ -23,6 +29,8 @@ def build(grey_window=False, **changes):
         block_kernel_size=1,
     )
     likelihood = LogisticMixtureLikelihood(SHAPE, network, components=2, grey_window=grey_window)
+    if factorised:
+        likelihood = FactorisedLogisticMixtureLikelihood(SHAPE, components=2)
     return vlae_tf.VLAE(
         SHAPE,
         3,
@@ -34,15 +42,15 @@ def build(grey_window=False, **changes):
     )
 
 
-@pytest.fixture(scope="module")
-def model():
-    return build()
+@pytest.fixture(scope="module", params=[False, True], ids=["windowed", "factorised"])
+def model(request):
+    return build(factorised=request.param)
 
 
 @pytest.mark.jax
-@pytest.mark.parametrize("grey_window", [False, True])
-def test_training_lowers_the_loss(grey_window):
-    model = build(grey_window)
+@pytest.mark.parametrize("kind", [{}, {"grey_window": True}, {"factorised": True}])
+def test_training_lowers_the_loss(kind):
+    model = build(**kind)
     model.compile(keras.optimizers.Adamax(2e-2), jit_compile=keras.backend.backend() == "jax")
     dark = IMAGES // 16
     history = model.fit(dark, epochs=30, verbose=0).history

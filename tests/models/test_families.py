@@ -13,6 +13,7 @@ from vlae_tf.models import (
     BernoulliLikelihood,
     DenseNetDecoder,
     DenseNetEncoder,
+    FactorisedLogisticMixtureLikelihood,
     FlowPrior,
     GaussianPosterior,
     IAFPosterior,
@@ -47,6 +48,10 @@ PARTS = [
         {"steps": 1, "hidden_units": [8, 8], "mean_only": False, "weight_norm": True},
     ),
     (BernoulliLikelihood(SHAPE), {"image_shape": SHAPE}),
+    (
+        FactorisedLogisticMixtureLikelihood(SHAPE, components=3),
+        {"image_shape": SHAPE, "components": 3},
+    ),
     (
         ResNetEncoder(
             filters=[2, 4], blocks=[0, 1], units=5, dropout=0.1, weight_norm=True, seed=3

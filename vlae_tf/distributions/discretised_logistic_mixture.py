@@ -127,7 +127,7 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         x = ops.cast(x, "float32")[..., None]
         y, half = self._scaled(x), 1.0 / (self.levels - 1)
         inverse_scale = ops.exp(-self.log_scale)
-        distance = y - self._means(y)
+        distance = self._distances(y)
         lower, upper = (distance - half) * inverse_scale, (distance + half) * inverse_scale
         lowest, highest = ops.equal(x, 0.0), ops.equal(x, self.levels - 1.0)
         # Of the lowest level the lower edge is minus infinity, of the highest the upper one plus.
@@ -174,17 +174,17 @@ class DiscretisedLogisticMixture(tfd.Distribution):
     def _scaled(self, levels):
         return 2.0 * levels / (self.levels - 1) - 1.0
 
-    def _means(self, y):
-        """The locations given the channels before, `(..., channels, components)`."""
+    def _distances(self, y):
+        """From the locations given the channels before, `(..., channels, components)`."""
         if self.coefficients is None:
-            return self.loc
-        means = []
+            return y - self.loc
+        distances = []
         for channel in range(self.loc.shape[-2]):
             mean = self.loc[..., channel, :]
             for pair, earlier in _pairs(channel):
                 mean = mean + self.coefficients[..., pair, :] * y[..., earlier, :]
-            means.append(mean)
-        return ops.stack(means, axis=-2)
+            distances.append(y[..., channel, :] - mean)
+        return ops.stack(distances, axis=-2)
 
 
 def _pairs(channel):

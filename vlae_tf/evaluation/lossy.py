@@ -11,7 +11,7 @@ from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
 from vlae_tf.training.files import write_text
 
-_CONDITIONS = ("dataset", "split", "binarisation")
+_CONDITIONS = ("dataset", "split", "binarisation", "seed")
 _SIZE = ("num_images", "importance_samples")
 
 

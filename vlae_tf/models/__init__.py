@@ -3,6 +3,9 @@
 from vlae_tf.models.bernoulli_likelihood import BernoulliLikelihood
 from vlae_tf.models.densenet_decoder import DenseNetDecoder
 from vlae_tf.models.densenet_encoder import DenseNetEncoder
+from vlae_tf.models.factorised_logistic_mixture_likelihood import (
+    FactorisedLogisticMixtureLikelihood,
+)
 from vlae_tf.models.flow_prior import FlowPrior
 from vlae_tf.models.gaussian_posterior import GaussianPosterior
 from vlae_tf.models.iaf_posterior import IAFPosterior
@@ -18,6 +21,7 @@ __all__ = [
     "BernoulliLikelihood",
     "DenseNetDecoder",
     "DenseNetEncoder",
+    "FactorisedLogisticMixtureLikelihood",
     "FlowPrior",
     "GaussianPosterior",
     "IAFPosterior",

@@ -1,11 +1,11 @@
 import keras
 
 from vlae_tf.distributions import FactorisedBernoulli
-from vlae_tf.layers import Conv2D
+from vlae_tf.models.factorised_likelihood import FactorisedLikelihood
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class BernoulliLikelihood(keras.layers.Layer):
+class BernoulliLikelihood(FactorisedLikelihood):
     """Factorised likelihood of binary images.
 
         p(x | z) = prod_i Bernoulli(x_i; sigmoid(logits_i(z)))
@@ -29,24 +29,9 @@ class BernoulliLikelihood(keras.layers.Layer):
 
     levels = 2
 
-    def __init__(self, image_shape, **kwargs):
-        super().__init__(**kwargs)
-        self.image_shape = tuple(image_shape)
-        self._output = Conv2D(self.image_shape[-1], 1, dtype="float32")
-
-    def build(self, maps_shape):
-        self._output.build(maps_shape)
-
-    def call(self, maps, images=None, training=False):
-        # As `PixelCNNLikelihood` is called, though no pixel depends on the image.
-        return self._output(maps)
-
-    def compute_output_shape(self, maps_shape, images_shape=None):
-        return (maps_shape[0], *self.image_shape)
-
     def distribution(self, maps, training=False):
         """The `FactorisedBernoulli` given the decoder's maps."""
         return FactorisedBernoulli(self(maps))
 
-    def get_config(self):
-        return {**super().get_config(), "image_shape": self.image_shape}
+    def _parameter_count(self):
+        return self.image_shape[-1]

@@ -1,0 +1,42 @@
+import keras
+
+from vlae_tf.layers import Conv2D
+
+
+class FactorisedLikelihood(keras.layers.Layer):
+    """Likelihood of images whose pixels are independent given the code: what its subclasses share.
+
+        p(x | z) = prod_i p(x_i | z)
+
+    A subclass says how many parameters a pixel has, and what distribution they make.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+
+    Input shape: the decoder's maps, `(batch, height, width, maps)`; output shape: the parameters of
+    the pixels, `(batch, height, width, parameters)`.
+
+    Reference:
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.
+    """
+
+    def __init__(self, image_shape, **kwargs):
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
+        self._output = Conv2D(self._parameter_count(), 1, dtype="float32")
+
+    def _parameter_count(self):
+        raise NotImplementedError
+
+    def build(self, maps_shape):
+        self._output.build(maps_shape)
+
+    def call(self, maps, images=None, training=False):
+        # As `PixelCNNLikelihood` is called, though no pixel depends on the image.
+        return self._output(maps)
+
+    def compute_output_shape(self, maps_shape, images_shape=None):
+        return (*maps_shape[:3], self._parameter_count())
+
+    def get_config(self):
+        return {**super().get_config(), "image_shape": self.image_shape}
