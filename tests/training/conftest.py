@@ -55,7 +55,7 @@ def tiny_recipe():
 def images(tmp_path_factory):
     """A file of own images; the 20 for training are three steps of 8, the last one smaller."""
     path = tmp_path_factory.mktemp("images") / "images.npz"
-    return write_images(path, train=20, validation=6)
+    return write_images(path, train=24, validation=6)
 
 
 @pytest.fixture(scope="session")

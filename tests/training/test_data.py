@@ -1,11 +1,18 @@
 """The images of a recipe, and how they become binary."""
 
+import keras
 import numpy as np
 import pytest
 
 from vlae_tf.datasets import binarised, load_arrays
 from vlae_tf.training import Recipe
-from vlae_tf.training.data import draws_afresh, training_images, validation_images
+from vlae_tf.training.data import (
+    draws_afresh,
+    training_batches,
+    training_data,
+    training_images,
+    validation_images,
+)
 
 pytestmark = pytest.mark.jax
 
@@ -64,3 +71,30 @@ def test_shape_that_the_images_do_not_have(images, tiny_recipe):
     recipe.model["image_shape"] = [10, 10, 1]
     with pytest.raises(ValueError, match="`image_shape` must be .8, 8, 1."):
         training_images(recipe)
+
+
+def test_tensorflow_knows_the_size_of_a_batch_and_gets_the_same_batches(grey, tiny_recipe):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("needs TensorFlow")
+    recipe = tiny_recipe(grey, binarise="dynamic", batch_size=3)
+    images = training_images(recipe)
+    given = training_data(recipe, images, initial_epoch=1)
+    (spec,) = given["x"].element_spec
+    assert spec.shape == (3, *images.shape[1:])
+
+    batches = training_batches(recipe, images, initial_epoch=1)
+    expected = []
+    for _ in range(2):
+        batches.on_epoch_begin()
+        expected += [x for (x,) in batches]
+        batches.on_epoch_end()
+    assert given["steps_per_epoch"] == len(images) // 3 == len(expected) / 2
+    drawn = [x.numpy() for (x,) in given["x"].take(len(expected))]
+    np.testing.assert_array_equal(drawn, expected)
+
+
+def test_fewer_images_than_a_batch_are_one(images, tiny_recipe):
+    recipe = tiny_recipe(images, batch_size=1000)
+    stored = training_images(recipe)
+    (batch,) = training_batches(recipe, stored)
+    assert len(batch[0]) == len(stored)

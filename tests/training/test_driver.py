@@ -75,7 +75,7 @@ def test_run_record_tells_how_the_run_was_made(finished):
     (part,) = record["parts"]
     assert part["command"] == "vlae-tf train tiny.json --out run"
     assert (part["first_epoch"], part["epochs"], record["epochs"]) == (0, 3, 3)
-    assert record["images"] == 20
+    assert record["images"] == 24
     assert record["parameters"] == model.count_params()
     assert record["wall_time_s"] == part["wall_time_s"] > 0
     assert part["versions"]["keras"] == keras.__version__

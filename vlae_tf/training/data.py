@@ -1,5 +1,7 @@
 """The images of a recipe."""
 
+import keras
+
 from vlae_tf.datasets import DATASETS, ImageBatches, binarised, load_arrays
 
 
@@ -36,14 +38,45 @@ def validation_images(recipe, data_dir=None):
 
 
 def training_batches(recipe, images, initial_epoch=0):
-    """The batches of `training_images`, in an order of their own that a resumed run repeats."""
+    """The batches of `training_images`, in an order of their own that a resumed run repeats.
+
+    Those that do not fill a last batch are left out, others in each epoch.
+    """
     return ImageBatches(
         images,
         recipe.batch_size,
         binarise=draws_afresh(recipe),
         seed=recipe.seed,
         initial_epoch=initial_epoch,
+        drop_remainder=len(images) >= recipe.batch_size,
     )
+
+
+def training_data(recipe, images, initial_epoch=0):
+    """Arguments for `fit`: the `training_batches`, and what makes it take them as they come.
+
+    TensorFlow is given batches whose size it knows, for which its graph is a ninth faster
+    (mnist_static on CPU); Keras does not tell it the size of those of an `ImageBatches`.
+    """
+    batches = training_batches(recipe, images, initial_epoch)
+    if keras.backend.backend() != "tensorflow":
+        return {"x": batches, "shuffle": False}
+    steps = batches.num_batches
+    return {"x": _without_end(batches), "steps_per_epoch": steps, "shuffle": False}
+
+
+def _without_end(batches):
+    """Epoch after epoch as one `tf.data.Dataset`."""
+    import tensorflow as tf
+
+    def generate():
+        while True:
+            batches.on_epoch_begin()
+            yield from (batches[index] for index in range(batches.num_batches))
+            batches.on_epoch_end()
+
+    spec = tf.TensorSpec(batches[0][0].shape, batches[0][0].dtype)
+    return tf.data.Dataset.from_generator(generate, output_signature=(spec,)).prefetch(2)
 
 
 def validation_batches(images):

@@ -11,6 +11,7 @@ from vlae_tf.training.checkpoint import Checkpoint
 from vlae_tf.training.collapse_warning import CollapseWarning
 from vlae_tf.training.data import (
     training_batches,
+    training_data,
     training_images,
     validation_batches,
     validation_images,
@@ -88,8 +89,7 @@ def train(
     history = keras.callbacks.CSVLogger(out / "history.csv", append=True)
     try:
         model.fit(
-            training_batches(recipe, images, initial_epoch=epoch),
-            shuffle=False,  # `ImageBatches` has an order of its own, which a resumed run repeats
+            **training_data(recipe, images, initial_epoch=epoch),
             initial_epoch=epoch,
             epochs=recipe.epochs,
             validation_data=None if held_out is None else validation_batches(held_out),

@@ -8,7 +8,7 @@ import keras_tuner
 from vlae_tf.training import AveragedEvaluation
 from vlae_tf.training.averaged_evaluation import averaged_weights
 from vlae_tf.training.data import (
-    training_batches,
+    training_data,
     training_images,
     validation_batches,
     validation_images,
@@ -79,9 +79,8 @@ class VLAEHyperModel(keras_tuner.HyperModel):
             keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: averages.close()),
         ]
         if not args:
-            args = [training_batches(recipe, self._training_images, kwargs.get("initial_epoch", 0))]
             kwargs = {
-                "shuffle": False,
+                **training_data(recipe, self._training_images, kwargs.get("initial_epoch", 0)),
                 "validation_data": validation_batches(self._validation_images),
                 **kwargs,
             }
