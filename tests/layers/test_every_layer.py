@@ -102,6 +102,18 @@ def test_every_public_layer_is_tried_here():
     assert tried == leaves - {vlae_tf.layers.KernelLayer}
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_one_image_serves_many_rows_of_conditioning(name):
+    make, *shapes = NETWORKS[name]
+    image, maps = inputs_of(shapes)
+    network = make()
+    network(image, maps)
+    randomise(network)
+    expected = network(np.repeat(image[:1], 3, axis=0), maps)
+    np.testing.assert_allclose(network(image[:1], maps), expected, atol=1e-5)
+    assert np.ptp(expected, axis=0).max() > 0.01
+
+
 def test_config_is_complete_and_json(case):
     layer = case[0](weight_norm=True, dtype="mixed_bfloat16", name="mine")
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))

@@ -142,7 +142,9 @@ def log_weights(model, images, noise):
     pairs = count * ops.shape(images)[0]
     code = ops.reshape(code, (pairs, model.latent_dim))
     kl = ops.reshape(log_q, (-1,)) - model.prior().log_prob(code)
-    images = ops.tile(images, (count, *(1 for _ in model.image_shape)))
+    if images.shape[0] != 1:
+        images = ops.tile(images, (count, *(1 for _ in model.image_shape)))
+    # What the decoder makes of an image alone it makes once for all codes, where there is but one.
     weights = model.likelihood(code).log_prob(images) - kl
     return tuple(ops.transpose(ops.reshape(term, (count, -1))) for term in (weights, kl))
 

@@ -17,8 +17,9 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
 
     Args:
         image_shape: `(height, width, channels)`.
-        network: an autoregressive layer `(images, conditioning) -> parameters`, with as many
-            `output_channels` as `parameters_a_pixel` says; a `LocalPixelCNN` unless given.
+        network: an autoregressive layer `(images, conditioning) -> parameters`, which also takes
+            one image for many rows of conditioning, with as many `output_channels` as
+            `parameters_a_pixel` says; a `LocalPixelCNN` unless given.
         components: of the mixture; PixelCNN++ has ten.
         grey_window: whether the window shows the luminance alone, 0.299 R + 0.587 G + 0.114 B.
 

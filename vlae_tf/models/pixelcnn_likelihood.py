@@ -14,8 +14,8 @@ class PixelCNNLikelihood(keras.layers.Layer):
 
     Args:
         image_shape: `(height, width, channels)`.
-        network: an autoregressive layer `(images, conditioning) -> logits`; a `LocalPixelCNN`
-            unless given.
+        network: an autoregressive layer `(images, conditioning) -> logits`, which also takes one
+            image for many rows of conditioning; a `LocalPixelCNN` unless given.
 
     Input shapes: the decoder's maps, `(batch, height, width, maps)`, and images of {0, 1},
     `(batch, *image_shape)`; output shape: the logits, `(batch, *image_shape)`.
