@@ -1,5 +1,6 @@
 """The HyperModel in a user's own script, with keras-tuner's own tuners."""
 
+import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -58,6 +59,12 @@ def test_own_data_may_be_given_to_the_search(recipe, tmp_path):
         hyper_parameters, model, images, validation_data=(images,), epochs=1, verbose=0
     )
     assert len(history.history["val_elbo"]) == 1
+    steps = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: steps.append(step))
+    hyper_model.fit(
+        hyper_parameters, model, x=images, batch_size=2, callbacks=[count], epochs=1, verbose=0
+    )
+    assert len(steps) == 8  # of its own images, not of the recipe's
 
 
 def test_validation_images_are_not_trained_on(recipe):

@@ -78,7 +78,7 @@ class VLAEHyperModel(keras_tuner.HyperModel):
             *callbacks,
             keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: averages.close()),
         ]
-        if not args:
+        if not args and "x" not in kwargs:
             kwargs = {
                 **training_data(recipe, self._training_images, kwargs.get("initial_epoch", 0)),
                 "validation_data": validation_batches(self._validation_images),
