@@ -66,7 +66,7 @@ def test_known_pixels_stay():
     likelihood = likelihood_of(2, (4, 4, 3), levels=256)
     noise = np.random.default_rng(3).uniform(size=(2, 4, 4, 4)).astype("float32")
     known = np.random.default_rng(4).integers(0, 256, (2, 4, 4, 3)).astype("float32")
-    mask = np.arange(4)[None, :, None, None] < np.full((2, 4, 4, 3), 2)
+    mask = np.broadcast_to(np.arange(4)[:, None, None] < 2, known.shape)
     completed = np.asarray(likelihood.transform_uniform(noise, known, mask))
     drawn = np.asarray(likelihood.transform_uniform(noise))
     np.testing.assert_array_equal(completed, np.where(mask, known, drawn))

@@ -53,7 +53,7 @@ def tiny_recipe():
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory):
-    """A file of own images; the 20 for training are three steps of 8, the last one smaller."""
+    """A file of own images; the 24 for training are three steps of 8."""
     path = tmp_path_factory.mktemp("images") / "images.npz"
     return write_images(path, train=24, validation=6)
 

@@ -5,6 +5,7 @@ from vlae_tf.distributions.autoregressive_images import AutoregressiveImages
 from vlae_tf.distributions.diagonal_gaussian import DiagonalGaussian
 from vlae_tf.distributions.discretised_logistic_mixture import DiscretisedLogisticMixture
 from vlae_tf.distributions.factorised_bernoulli import FactorisedBernoulli
+from vlae_tf.distributions.factorised_images import FactorisedImages
 from vlae_tf.distributions.factorised_logistic_mixture import FactorisedLogisticMixture
 from vlae_tf.distributions.inverse_autoregressive_flow import InverseAutoregressiveFlow
 from vlae_tf.distributions.pixelcnn_bernoulli import PixelCNNBernoulli
@@ -16,6 +17,7 @@ __all__ = [
     "DiagonalGaussian",
     "DiscretisedLogisticMixture",
     "FactorisedBernoulli",
+    "FactorisedImages",
     "FactorisedLogisticMixture",
     "InverseAutoregressiveFlow",
     "PixelCNNBernoulli",

@@ -1,9 +1,10 @@
 from keras import ops
 
 from vlae_tf.backend import float32, tfd, tfp
+from vlae_tf.distributions.factorised_images import FactorisedImages
 
 
-class FactorisedBernoulli(tfd.Independent):
+class FactorisedBernoulli(FactorisedImages):
     """Binary images whose pixels are independent given the code.
 
         log p(x | z) = sum_i log Bernoulli(x_i; sigmoid(logits_i))        (nats)
@@ -28,22 +29,12 @@ class FactorisedBernoulli(tfd.Independent):
         parameters = dict(locals())
         # The sum over 784 pixels does not fit in bfloat16.
         pixels = tfd.Bernoulli(logits=ops.cast(logits, "float32"), dtype=float32)
-        super().__init__(pixels, reinterpreted_batch_ndims=3, name=name)
-        self._parameters = parameters
+        super().__init__(pixels, parameters, name)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         return {"logits": tfp.util.ParameterProperties(event_ndims=3)}
 
-    @property
-    def noise_shape(self):
-        """Of the uniform noise that an image is drawn from."""
-        return tuple(self.event_shape)
-
-    def transform_uniform(self, uniform, known=None, mask=None):
-        """The image at uniform noise: 1 where the noise is below the pixel's probability.
-
-        The pixels of `known` where `mask` is true stay as they are.
-        """
-        images = ops.cast(self.distribution.probs_parameter() > uniform, "float32")
-        return images if known is None else ops.where(ops.cast(mask, "bool"), known, images)
+    def choose(self, uniform):
+        """The pixels at uniform noise: 1 where the noise is below the pixel's probability."""
+        return ops.cast(self.distribution.probs_parameter() > uniform, "float32")

@@ -1,9 +1,8 @@
-from keras import ops
+from vlae_tf.backend import tfp
+from vlae_tf.distributions.factorised_images import FactorisedImages
 
-from vlae_tf.backend import tfd, tfp
 
-
-class FactorisedLogisticMixture(tfd.Independent):
+class FactorisedLogisticMixture(FactorisedImages):
     """Images of many levels whose pixels are independent given the code.
 
         log p(x | z) = sum_i log DiscretisedLogisticMixture(x_i; f_i(z))        (nats)
@@ -30,9 +29,7 @@ class FactorisedLogisticMixture(tfd.Independent):
     """
 
     def __init__(self, pixels, name="FactorisedLogisticMixture"):
-        parameters = dict(locals())
-        super().__init__(pixels, reinterpreted_batch_ndims=2, name=name)
-        self._parameters = parameters
+        super().__init__(pixels, {"pixels": pixels, "name": name}, name)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
@@ -40,16 +37,10 @@ class FactorisedLogisticMixture(tfd.Independent):
 
     @property
     def noise_shape(self):
-        """Of the uniform noise that an image is drawn from: of each pixel one number for the
-        component and one for each channel."""
+        """Of each pixel one number for the component and one for each channel."""
         height, width, channels = self.event_shape
         return (height, width, channels + 1)
 
-    def transform_uniform(self, uniform, known=None, mask=None):
-        """The image at uniform noise: each pixel's component, and its levels from the inverse of
-        the logistic's distribution function.
-
-        The pixels of `known` where `mask` is true stay as they are.
-        """
-        images = self.distribution.transform_uniform(uniform)
-        return images if known is None else ops.where(ops.cast(mask, "bool"), known, images)
+    def choose(self, uniform):
+        """The pixels at uniform noise, of which the first number chooses the component."""
+        return self.distribution.transform_uniform(uniform)

@@ -75,7 +75,8 @@ def _without_end(batches):
             yield from (batches[index] for index in range(batches.num_batches))
             batches.on_epoch_end()
 
-    spec = tf.TensorSpec(batches[0][0].shape, batches[0][0].dtype)
+    (first,) = batches[0]
+    spec = tf.TensorSpec(first.shape, first.dtype)
     return tf.data.Dataset.from_generator(generate, output_signature=(spec,)).prefetch(2)
 
 
