@@ -14,7 +14,7 @@ from vlae_tf.evaluation import (
     plot_reconstructions,
     plot_samples,
 )
-from vlae_tf.results import facts, published
+from vlae_tf.results import facts, likelihood_table, published
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
 from vlae_tf.training.files import sha256
@@ -87,7 +87,7 @@ def card(name, folder):
         name=name,
         window=_window(load_run(folder)),
         seed=metrics["seed"],
-        rows="\n".join(_likelihood_row(block) for block in metrics["likelihood"]),
+        likelihood=likelihood_table(metrics),
         control=_control(metrics),
         published=_published(name, recipe["dataset"]),
         unfinished=_unfinished(told),
@@ -114,9 +114,7 @@ Top row: test images. Below: images drawn from the code of each. What stays the 
 {binarisation} binarisation, split `{split}`, noise and draw of seed {seed}; nats an image unless
 said otherwise.
 
-| images | importance samples | NLL | bits/dim | ELBO | KL | code bits | active units |
-|---|---|---|---|---|---|---|---|
-{rows}
+{likelihood}
 
 The control, the same decoder trained without a code: {control}. {published}
 
@@ -145,15 +143,6 @@ Weights: Apache-2.0. {licence}
 
 {notes}
 """
-
-
-def _likelihood_row(block):
-    return (
-        f"| {block['num_images']:,} | {block['importance_samples']:,} "
-        f"| {block['nll']:.2f} ± {block['nll_standard_error']:.2f} "
-        f"| {block['bits_per_dim']:.4f} | {block['elbo']:.2f} "
-        f"| {block['kl']:.2f} | {block['code_bits']:.1f} | {block['active_units']} |"
-    )
 
 
 def _window(model):

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 from vlae_tf import zoo
+from vlae_tf.datasets import DATASETS
 from vlae_tf.training.files import write_text
 
 # On the test set, nats, or bits/dim for CIFAR-10: of the paper (Chen et al., 2017, tables 1 to 5
@@ -19,6 +20,8 @@ PUBLISHED = {
     "cifar10_lossy_4x2": (3.12, _CIFAR10),
     "cifar10_lossy_7x4": (2.95, _CIFAR10),
 }
+# Published figures were measured on data that are close to ours, but not the same.
+_ON_OTHER_DATA = {"omniglot": " on chardata.mat"}
 _BEGIN, _END = "<!-- results: written by `vlae-tf zoo table` -->", "<!-- end of results -->"
 
 
@@ -34,9 +37,9 @@ def results_table():
         control = in_unit(metrics["control"]["nll"], metrics) if "control" in metrics else "-"
         paper, known = published(name, metrics["dataset"]) or ("-", "-")
         rows.setdefault(unit(metrics), []).append(
-            f"| [{name}](zoo/{name}/card.md) | **{nll}** ± {error} | {best['num_images']:,} × "
-            f"{best['importance_samples']:,} | {elbo} | {best['code_bits']:.1f} | {control} "
-            f"| {paper} | {known} |"
+            f"| [{name}](zoo/{name}/card.md) | **{nll}** ± {error} "
+            f"| {number_of_images(best, metrics)} × {best['importance_samples']:,} | {elbo} "
+            f"| {best['code_bits']:.1f} | {control} | {paper} | {known} |"
         )
     titles = {"nats": "test NLL", "bits/dim": "test bits/dim"}
     return "\n".join(_table(title, rows[kind]) for kind, title in titles.items() if kind in rows)
@@ -65,7 +68,35 @@ def in_unit(nats, metrics):
 def published(name, dataset):
     """What the paper has for an entry, and the best that we know of; None where there is none."""
     found = PUBLISHED.get(name) or PUBLISHED.get(dataset)
-    return found and (f"{found[0]:.2f}", found[1])
+    return found and (f"{found[0]:.2f}{_ON_OTHER_DATA.get(dataset, '')}", found[1])
+
+
+def number_of_images(block, metrics):
+    """On how many images a figure was measured, and of how many where that is not all."""
+    count, known = block["num_images"], DATASETS.get(metrics["dataset"])
+    parts = metrics["split"].split("+")
+    all_images = sum(known.sizes[part] for part in parts) if known else count
+    return f"{count:,}" if count == all_images else f"{count:,} of {all_images:,}"
+
+
+def likelihood_table(metrics):
+    """All that was measured of an entry: a Markdown table."""
+    return "\n".join([_LIKELIHOOD, *(_likelihood_row(b, metrics) for b in metrics["likelihood"])])
+
+
+_LIKELIHOOD = (
+    "| images | importance samples | NLL (nats) | bits/dim | ELBO | KL | code bits | active units "
+    "| dtype |\n|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def _likelihood_row(block, metrics):
+    return (
+        f"| {number_of_images(block, metrics)} | {block['importance_samples']:,} "
+        f"| {block['nll']:.2f} ± {block['nll_standard_error']:.2f} | {block['bits_per_dim']:.4f} "
+        f"| {block['elbo']:.2f} | {block['kl']:.2f} | {block['code_bits']:.1f} "
+        f"| {block['active_units']} | {block['dtype']} |"
+    )
 
 
 def renew_table(readme):
@@ -106,9 +137,7 @@ _SECTION = """## {name}
 {dataset}, {binarisation} binarisation, split `{split}`; a code of {latent_dim} numbers,
 {parameters:,} parameters.
 
-| images | importance samples | NLL (nats) | bits/dim | ELBO | KL | code bits | active | dtype |
-|---|---|---|---|---|---|---|---|---|
-{rows}
+{likelihood}
 
 Control: {control}. Paper: {paper}. Best known to us: {best}.
 
@@ -153,20 +182,11 @@ def _section(name):
     return _SECTION.format(
         **told,
         name=name,
-        rows="\n".join(_row(block) for block in metrics["likelihood"]),
+        likelihood=likelihood_table(metrics),
         control=_control(metrics),
         paper=paper,
         best=best,
         sha256=metrics["weights_sha256"],
-    )
-
-
-def _row(block):
-    return (
-        f"| {block['num_images']:,} | {block['importance_samples']:,} | {block['nll']:.2f} ± "
-        f"{block['nll_standard_error']:.2f} | {block['bits_per_dim']:.4f} | {block['elbo']:.2f} | "
-        f"{block['kl']:.2f} | {block['code_bits']:.1f} | {block['active_units']} | "
-        f"{block['dtype']} |"
     )
 
 
