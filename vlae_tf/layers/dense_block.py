@@ -92,12 +92,14 @@ class DenseBlock(keras.layers.Layer):
 
     def call(self, inputs, training=False):
         h = inputs if self._resize is None else self._resize(elu(inputs))
+        # What is there already need not go through the activation again in each step.
+        activated = elu(h)
         for convolution in self._convolutions:
-            added = convolution(elu(h))
+            added = convolution(activated)
             if self._drop is not None:
                 added = self._drop(added, training=training)
-            h = ops.concatenate([h, added], axis=-1)
-        return self._output(elu(h))
+            activated = ops.concatenate([activated, elu(added)], axis=-1)
+        return self._output(activated)
 
     def compute_output_shape(self, input_shape):
         if self._resize is not None:

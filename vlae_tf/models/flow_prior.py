@@ -1,11 +1,13 @@
+import functools
+
 import keras
 
-from vlae_tf.distributions import AutoregressiveFlow
 from vlae_tf.layers import MADE
+from vlae_tf.models.autoregressive_flow_prior import AutoregressiveFlowPrior
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class FlowPrior(keras.layers.Layer):
+class FlowPrior(AutoregressiveFlowPrior):
     """Autoregressive-flow prior: z = f(eps), eps ~ N(0, I), with the order reversed between steps.
 
     It costs as much in training as an inverse autoregressive flow posterior, and gives a deeper
@@ -38,44 +40,13 @@ class FlowPrior(keras.layers.Layer):
         weight_norm=False,
         **kwargs,
     ):
-        super().__init__(**{"dtype": "float32", **kwargs})
-        self.latent_dim = latent_dim
-        self.steps = steps
+        make_step = functools.partial(MADE, latent_dim, list(hidden_units))
+        super().__init__(latent_dim, steps, make_step, mean_only, weight_norm, **kwargs)
         self.hidden_units = list(hidden_units)
-        self.mean_only = mean_only
-        self.weight_norm = weight_norm
-        self._steps = [
-            MADE(
-                latent_dim,
-                self.hidden_units,
-                mean_only=mean_only,
-                order="reverse" if index % 2 else "forward",
-                weight_norm=weight_norm,
-                dtype="float32",
-            )
-            for index in range(steps)
-        ]
-        for step in self._steps:
-            step.build((None, latent_dim))
-        self.built = True
-
-    def call(self, code):
-        """The log-density of a code, nats."""
-        return self.distribution().log_prob(code)
-
-    def compute_output_shape(self, code_shape):
-        return code_shape[:1]
-
-    def distribution(self):
-        """The prior, an `AutoregressiveFlow`."""
-        return AutoregressiveFlow(self._steps, self.latent_dim)
 
     def get_config(self):
         return {
             **super().get_config(),
             "latent_dim": self.latent_dim,
-            "steps": self.steps,
             "hidden_units": self.hidden_units,
-            "mean_only": self.mean_only,
-            "weight_norm": self.weight_norm,
         }

@@ -1,14 +1,15 @@
+import functools
 import math
 
 import keras
 
-from vlae_tf.distributions import AutoregressiveFlow
 from vlae_tf.layers import ConvMADE
 from vlae_tf.layers.conv_made import check_code_shape
+from vlae_tf.models.autoregressive_flow_prior import AutoregressiveFlowPrior
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class SpatialFlowPrior(keras.layers.Layer):
+class SpatialFlowPrior(AutoregressiveFlowPrior):
     """Autoregressive-flow prior of a code laid out as a map, made of masked convolutions.
 
         z = f(eps), eps ~ N(0, I)
@@ -50,57 +51,23 @@ class SpatialFlowPrior(keras.layers.Layer):
         weight_norm=False,
         **kwargs,
     ):
-        super().__init__(**{"dtype": "float32", **kwargs})
-        self.code_shape = check_code_shape(code_shape)
-        self.steps = steps
+        code_shape = check_code_shape(code_shape)
+        make_step = functools.partial(
+            ConvMADE, code_shape, filters, hidden_layers, kernel_size, groups
+        )
+        super().__init__(math.prod(code_shape), steps, make_step, mean_only, weight_norm, **kwargs)
+        self.code_shape = code_shape
         self.filters = filters
         self.hidden_layers = hidden_layers
         self.kernel_size = kernel_size
         self.groups = groups
-        self.mean_only = mean_only
-        self.weight_norm = weight_norm
-        self._steps = [
-            ConvMADE(
-                self.code_shape,
-                filters,
-                hidden_layers,
-                kernel_size,
-                groups,
-                mean_only=mean_only,
-                order="reverse" if index % 2 else "forward",
-                weight_norm=weight_norm,
-                dtype="float32",
-            )
-            for index in range(steps)
-        ]
-        for step in self._steps:
-            step.build((None, self.latent_dim))
-        self.built = True
-
-    @property
-    def latent_dim(self):
-        return math.prod(self.code_shape)
-
-    def call(self, code):
-        """The log-density of a code, nats."""
-        return self.distribution().log_prob(code)
-
-    def compute_output_shape(self, code_shape):
-        return code_shape[:1]
-
-    def distribution(self):
-        """The prior, an `AutoregressiveFlow`."""
-        return AutoregressiveFlow(self._steps, self.latent_dim)
 
     def get_config(self):
         return {
             **super().get_config(),
             "code_shape": self.code_shape,
-            "steps": self.steps,
             "filters": self.filters,
             "hidden_layers": self.hidden_layers,
             "kernel_size": self.kernel_size,
             "groups": self.groups,
-            "mean_only": self.mean_only,
-            "weight_norm": self.weight_norm,
         }
