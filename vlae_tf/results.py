@@ -14,7 +14,7 @@ PUBLISHED = {
     "mnist_static": (79.03, "78.30, ladder VAE (addtt/ladder-vae-pytorch)"),
     "mnist_dynamic": (78.53, "76.93, CR-NVAE (Sinha & Dieng, 2021)"),
     "omniglot": (89.83, "87.79, LSGM (Vahdat et al., 2021)"),
-    "caltech101_silhouettes": (77.36, "77.36, VLAE"),
+    "caltech101_silhouettes": (77.36, "77.36, VLAE (Chen et al., 2017)"),
     "cifar10_resnet": (3.04, _CIFAR10),
     "cifar10_densenet": (2.95, _CIFAR10),
     "cifar10_lossy_4x2": (3.12, _CIFAR10),
