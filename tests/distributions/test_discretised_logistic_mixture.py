@@ -164,11 +164,23 @@ def test_parameters_of_a_network():
     mixture = DiscretisedLogisticMixture.of_parameters(numbers, 3)
     assert tuple(mixture.batch_shape) == (2, 4, 4) and tuple(mixture.event_shape) == (3,)
     np.testing.assert_array_equal(mixture.logits, numbers[..., :10])
-    np.testing.assert_array_equal(mixture.loc[..., 1, :], numbers[..., 20:30])
+    np.testing.assert_array_equal(mixture.loc[..., 0, :], numbers[..., 10:20])
     np.testing.assert_array_equal(mixture.log_scale[..., 2, :], numbers[..., 60:70])
     np.testing.assert_allclose(mixture.coefficients[..., 0, :], np.tanh(numbers[..., 70:80]), 1e-5)
     grey = DiscretisedLogisticMixture.of_parameters(numbers[..., :30], 1)
     assert grey.coefficients is None and grey.loc.shape[-1] == 10
+
+
+def test_means_of_a_network_are_those_of_channels_that_come_as_expected():
+    numbers = np.random.default_rng(1).normal(size=(7, 100)).astype("float32")
+    mixture = DiscretisedLogisticMixture.of_parameters(numbers, 3)
+    means = numbers[:, 10:40].reshape(7, 3, 10)
+    a, b, c = np.moveaxis(np.asarray(mixture.coefficients), 1, 0)
+    loc = np.asarray(mixture.loc)
+    # Where the channels before are at their means, so is the next, whatever the coefficients.
+    np.testing.assert_allclose(loc[:, 1] + a * means[:, 0], means[:, 1], atol=1e-5)
+    last = loc[:, 2] + b * means[:, 0] + c * means[:, 1]
+    np.testing.assert_allclose(last, means[:, 2], atol=1e-5)
 
 
 def test_parameters_that_fit_no_number_of_components():

@@ -76,8 +76,14 @@ class DiscretisedLogisticMixture(tfd.Distribution):
     def of_parameters(cls, parameters, channels, levels=256):
         """The mixture of a network's outputs, `(..., parameter_count(channels, components))`.
 
-        They are logits, loc, log_scale and coefficients in this order; the coefficients go through
-        a tanh.
+        They are logits, means, log_scale and coefficients in this order; the coefficients go
+        through a tanh. The means o are those of each channel by itself, to which the coupling adds
+        what the channels before deviate from theirs:
+
+            m_k2 = o_k2 + a_k (y_1 - o_k1),    so that loc_k2 = o_k2 - a_k o_k1, and so on.
+
+        All the same mixtures, but a network learns them sooner than from loc: a coefficient may
+        change without the means.
 
         Raises:
             ValueError: if there is no number of components that they fit.
@@ -91,21 +97,19 @@ class DiscretisedLogisticMixture(tfd.Distribution):
                 f"{channels} channels of a pixel. Received: {size} channels"
             )
         ends = np.cumsum([1, channels, channels]) * components
-        logits, loc, log_scale, coefficients = ops.split(parameters, ends.tolist(), axis=-1)
+        logits, means, log_scale, coefficients = ops.split(parameters, ends.tolist(), axis=-1)
         shape = parameters.shape[:-1]
         shape = tuple(ops.shape(parameters)[i] if n is None else n for i, n in enumerate(shape))
 
         def by_component(tensor, rows):
             return ops.reshape(tensor, (*shape, rows, components))
 
-        pairs = channels * (channels - 1) // 2
-        return cls(
-            logits,
-            by_component(loc, channels),
-            by_component(log_scale, channels),
-            ops.tanh(by_component(coefficients, pairs)) if pairs else None,
-            levels,
-        )
+        means, log_scale = by_component(means, channels), by_component(log_scale, channels)
+        if channels == 1:
+            return cls(logits, means, log_scale, None, levels)
+        coefficients = ops.tanh(by_component(coefficients, channels * (channels - 1) // 2))
+        loc = means - _coupling(means, coefficients)
+        return cls(logits, loc, log_scale, coefficients, levels)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
@@ -176,15 +180,20 @@ class DiscretisedLogisticMixture(tfd.Distribution):
 
     def _distances(self, y):
         """From the locations given the channels before, `(..., channels, components)`."""
-        if self.coefficients is None:
+        if self.coefficients is None or self.loc.shape[-2] == 1:
             return y - self.loc
-        distances = []
-        for channel in range(self.loc.shape[-2]):
-            mean = self.loc[..., channel, :]
-            for pair, earlier in _pairs(channel):
-                mean = mean + self.coefficients[..., pair, :] * y[..., earlier, :]
-            distances.append(y[..., channel, :] - mean)
-        return ops.stack(distances, axis=-2)
+        return y - self.loc - _coupling(y, self.coefficients)
+
+
+def _coupling(values, coefficients):
+    """What the channels before add to the mean of each one, `(..., channels, components)`."""
+    # Taken apart once: the gradient of a slice is as large as the whole.
+    values, coefficients = (ops.unstack(t, axis=-2) for t in (values, coefficients))
+    added = [
+        sum(coefficients[pair] * values[before] for pair, before in _pairs(channel))
+        for channel in range(1, len(values))
+    ]
+    return ops.stack([ops.zeros_like(added[0]), *added], axis=-2)
 
 
 def _pairs(channel):
