@@ -58,6 +58,14 @@ def test_from_a_recipe_to_a_zoo_entry(tiny_recipe_file, tmp_path, monkeypatch):
     assert "| [mine](zoo/mine/card.md) |" in run("zoo", "table")
 
 
+def test_control_is_trained_and_put_beside(tiny_recipe_file, tiny_run, tmp_path):
+    control, out = tmp_path / "control", tmp_path / "metrics.json"
+    run("train", tiny_recipe_file, "--control", "--out", control, "--quiet")
+    assert json.loads((control / "recipe.json").read_text())["model"]["latent_dim"] == 0
+    run("evaluate", tiny_run, "--importance-samples", 2, "--control", control, "--out", out)
+    assert np.isfinite(json.loads(out.read_text())["control"]["gain"])
+
+
 def test_two_evaluations_stand_side_by_side(tiny_run, tmp_path):
     out = tmp_path / "metrics.json"
     run("evaluate", tiny_run, "--importance-samples", 2, "--images", 8, "--out", out)

@@ -211,21 +211,69 @@ def test_optimizer_clips_and_averages():
     assert (optimizer.global_clipnorm, optimizer.use_ema, optimizer.ema_momentum) == (2, True, 0.9)
 
 
+# === The control ===
+
+
+@pytest.mark.parametrize("name", Recipe.names())
+def test_control_differs_by_its_code_alone(name):
+    vlae = Recipe.load(name)
+    control = vlae.control()
+    assert set(vlae.differences(control)) <= {"model", "objective", "initial_weights"}
+    assert control.model["latent_dim"] == 0 < vlae.model["latent_dim"]
+    assert control.model.get("likelihood_family") == vlae.model.get("likelihood_family")
+    about_codes = {"code_shape": None, "units": None}
+    assert vlae.model["decoder"] | about_codes == control.model["decoder"] | about_codes
+
+
+@pytest.mark.parametrize("code_shape", [None, [2, 2, 3]])
+def test_control_is_the_decoder_with_all_its_weights_in_use(code_shape):
+    kinds = {"encoder": "DenseNetEncoder", "decoder": "DenseNetDecoder"}
+    parts = {
+        name: {"class": kind, "filters": [2, 4], "blocks": 1, "units": None if code_shape else 2}
+        for name, kind in kinds.items()
+    }
+    parts["decoder"] |= {"code_shape": code_shape, "maps": 3}
+    likelihood = {"class": "FactorisedLogisticMixtureLikelihood", "components": 2}
+    recipe = Recipe(
+        **SMALL
+        | {
+            "model": {
+                "latent_dim": 12,
+                **parts,
+                "posterior_family": {"class": "GaussianPosterior", "code_shape": code_shape},
+                "likelihood_family": likelihood,
+            },
+            "objective": {"class": "SoftFreeBitsELBO", "free_bits": 1.0},
+        }
+    )
+    vlae, control = recipe.build_model((4, 4, 3)), recipe.control().build_model((4, 4, 3))
+
+    def shapes(model):
+        """Of the decoder's convolutions."""
+        return sorted(tuple(w.shape) for w in model.decoder.weights if len(w.shape) == 4)
+
+    extra = [(3, 3, 3, 4)] if code_shape else []  # from a map of codes
+    assert shapes(vlae) == sorted(shapes(control) + extra)
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3))
+    terms = control.objective(images, model=control)
+    np.testing.assert_allclose(terms["loss"], -ops.mean(terms["reconstruction"]), rtol=1e-6)
+    assert float(ops.max(ops.abs(terms["kl"]))) == 0.0
+    # With a code images get maps of their own, and without one all get the same.
+    maps = [np.asarray(m._decoded(m(images)["code"])) for m in (vlae, control)]
+    assert [bool(np.allclose(m, m[:1])) for m in maps] == [False, True]
+
+
+def test_control_of_a_control_is_refused():
+    with pytest.raises(ValueError, match="must have a code.*latent_dim=0"):
+        Recipe(**SMALL).control().control()
+
+
 # === The recipes that come along ===
 
 
 @pytest.mark.parametrize("name", Recipe.names())
 def test_recipe_that_comes_along_says_how_to_run_it(name):
     assert f"vlae-tf train {name} --out" in Recipe.load(name).notes
-
-
-@pytest.mark.parametrize("name", ["mnist_static", "mnist_dynamic"])
-def test_control_differs_by_its_code_alone(name):
-    vlae, control = Recipe.load(name), Recipe.load(f"{name}_control")
-    assert vlae.differences(control) == ["model"]
-    for part in ("decoder", "likelihood_family"):
-        assert control.model[part] == vlae.model[part]
-    assert control.model["latent_dim"] == 0 < vlae.model["latent_dim"]
 
 
 def test_factorised_recipe_differs_by_its_likelihood_alone():
@@ -244,6 +292,13 @@ def test_paper_recipe_is_the_papers():
     network = build_part("network", recipe.model["likelihood_family"]["network"], dtype="float32")
     assert network.tied and network.weight_norm and network.receptive_field.above == 6
     assert (recipe.ema_momentum, recipe.learning_rate) == (0.998, 0.002)
+
+
+@pytest.mark.parametrize("encoder", ["resnet", "densenet"])
+def test_window_of_the_colour_recipes_is_7x4(encoder):
+    network = Recipe.load(f"cifar10_{encoder}").model["likelihood_family"]["network"]
+    above, left, right, _ = build_part("network", network, dtype="float32").receptive_field
+    assert (left + 1 + right, above, left) == (7, 4, 3)
 
 
 def test_lossy_recipes_differ_by_their_window_alone():

@@ -16,6 +16,9 @@ from vlae_tf.cli.application import DataDir, Dtype, Seed, Source, app, command_l
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name, or a JSON file.")],
     out: Annotated[pathlib.Path, typer.Option(help="Folder of the run.")],
+    control: Annotated[
+        bool, typer.Option("--control", help="The same decoder without a code, to compare with.")
+    ] = False,
     data_dir: DataDir = None,
     tensorboard: Annotated[bool, typer.Option(help="Also write TensorBoard logs.")] = False,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
@@ -26,8 +29,9 @@ def train(
     """
     from vlae_tf import training
 
+    chosen = training.Recipe.load(recipe)
     training.train(
-        training.Recipe.load(recipe),
+        chosen.control() if control else chosen,
         out,
         data_dir=data_dir,
         tensorboard=tensorboard,

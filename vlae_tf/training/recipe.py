@@ -132,6 +132,43 @@ class Recipe:
         mine, theirs = (json.loads(recipe.to_json()) for recipe in (self, other))
         return [name for name in mine if mine[name] != theirs[name] and name != "notes"]
 
+    def control(self):
+        """The recipe of the same decoder without a code: what that loses, the code is worth.
+
+        Decoder and likelihood stay as they are, and with them data, optimiser and length; encoder,
+        posterior and prior go, and the objective is the likelihood itself. Where codes are laid out
+        as maps, the decoder learns one such map in their place.
+
+        Raises:
+            ValueError: if there is no code already.
+
+        Example:
+            >>> from vlae_tf.training import Recipe
+            >>> sorted(Recipe.load("mnist_static").control().model)
+            ['decoder', 'latent_dim', 'likelihood_family']
+
+        Reference:
+            Chen et al., "Variational Lossy Autoencoder", ICLR 2017, tables 2 to 4 (there the
+            "unconditional decoder").
+        """
+        if not self.model["latent_dim"]:
+            raise ValueError(
+                "`model` must have a code, to be compared with a control without one. "
+                "Received: latent_dim=0"
+            )
+        kept = ("image_shape", "decoder", "likelihood_family")
+        model = {"latent_dim": 0} | {name: self.model[name] for name in kept if name in self.model}
+        decoder = model.get("decoder") or {}
+        if decoder.get("code_shape"):
+            model["decoder"] = {**decoder, "code_shape": None, "units": 1}
+        return dataclasses.replace(
+            self,
+            model=model,
+            objective={"class": "ELBO"},
+            initial_weights=None,
+            notes=f"The control, the same decoder without a code. Of the VLAE: {self.notes}",
+        )
+
     @property
     def levels(self):
         """The number of values of a channel that the model takes: 2 for binary images."""
