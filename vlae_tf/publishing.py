@@ -14,7 +14,7 @@ from vlae_tf.evaluation import (
     plot_reconstructions,
     plot_samples,
 )
-from vlae_tf.results import facts, likelihood_table, published
+from vlae_tf.results import facts, likelihood_table, published, unit
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
 from vlae_tf.training.files import sha256
@@ -89,7 +89,7 @@ def card(name, folder):
         seed=metrics["seed"],
         likelihood=likelihood_table(metrics),
         control=_control(metrics),
-        published=_published(name, recipe["dataset"]),
+        published=_published(name, metrics),
         unfinished=_unfinished(told),
         train_split=recipe["train_split"],
         fit=_fit(recipe),
@@ -152,9 +152,11 @@ def _window(model):
     return f"a decoder whose window reaches {network.receptive_field.above} rows up"
 
 
-def _published(name, dataset):
-    found = published(name, dataset)
-    return f"The paper: {found[0]}. Best known to us: {found[1]}." if found else ""
+def _published(name, metrics):
+    found = published(name, metrics["dataset"])
+    if not found:
+        return ""
+    return f"Published ({unit(metrics)}): {found[0]} in the paper; best known to us {found[1]}."
 
 
 def _licence(dataset):

@@ -139,7 +139,7 @@ _SECTION = """## {name}
 
 {likelihood}
 
-Control: {control}. Paper: {paper}. Best known to us: {best}.
+Control: {control}. Published ({unit}): {paper} in the paper; best known to us {best}.
 
 Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on {cores}
 cores ({cpu}), {backend}. Weights: sha256 `{sha256:.12}...`
@@ -159,7 +159,7 @@ def facts(folder):
     last = run["parts"][-1]
     told = {
         "dataset": recipe["dataset"],
-        "binarisation": metrics["binarisation"],
+        "binarisation": metrics["binarisation"].replace("none", "no"),
         "split": metrics["split"],
         "latent_dim": recipe["model"]["latent_dim"],
         "parameters": run["parameters"],
@@ -186,6 +186,7 @@ def _section(name):
         control=_control(metrics),
         paper=paper,
         best=best,
+        unit=unit(metrics),
         sha256=metrics["weights_sha256"],
     )
 
