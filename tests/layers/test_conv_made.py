@@ -64,6 +64,15 @@ def test_flow_there_and_back(groups, mean_only):
     np.testing.assert_allclose(code, noise, atol=2e-4)
 
 
+@pytest.mark.parametrize("mean_only", [True, False])
+def test_several_codes_of_each_image_keep_their_places(mean_only):
+    flow = AutoregressiveFlow([made(mean_only=mean_only)], 48)
+    codes = np.random.default_rng(0).normal(size=(3, 2, 48)).astype("float32")
+    together = flow.log_prob(codes)
+    one_by_one = np.stack([flow.log_prob(rows) for rows in codes])
+    np.testing.assert_allclose(together, one_by_one, rtol=1e-5)
+
+
 def test_log_prob_is_the_change_of_variables():
     steps = [made(0.1, groups=2, mean_only=False, order=o) for o in ("forward", "reverse")]
     flow = AutoregressiveFlow(steps, 48)

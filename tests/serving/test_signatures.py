@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import logsumexp
 
-from vlae_tf.models import FlowPrior, IAFPosterior
+from vlae_tf.models import FlowPrior, IAFPosterior, SpatialFlowPrior
 from vlae_tf.serving.signatures import Signatures
 
 IMAGES = np.random.default_rng(0).integers(0, 2, (4, 8, 8, 1)).astype("uint8")
@@ -48,8 +48,10 @@ def test_code_bits_are_the_closed_form_under_a_gaussian_prior(tiny_vlae):
     np.testing.assert_allclose(answer["code_bits"], nats / math.log(2), rtol=1e-4)
 
 
-def test_code_bits_agree_with_random_draws_under_a_flow_prior(tiny_vlae):
-    model = tiny_vlae()
+@pytest.mark.parametrize("spatial", [False, True])
+def test_code_bits_agree_with_random_draws_under_a_flow_prior(tiny_vlae, spatial):
+    prior = {"prior_family": SpatialFlowPrior((2, 2, 1), steps=2, filters=4)} if spatial else {}
+    model = tiny_vlae(**prior)
     answer = Signatures(model, importance_samples=1).encode(tf.constant(IMAGES))
     posterior = model.posterior(IMAGES)
     codes = posterior.sample(4000, seed=0)

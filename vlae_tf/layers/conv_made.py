@@ -110,8 +110,13 @@ class ConvMADE(keras.layers.Layer):
         self._output.build(shape)
 
     def call(self, x):
-        shift, log_scale = self._maps(self._laid_out(x))
-        return self._flat(shift), None if log_scale is None else self._flat(log_scale)
+        # Several codes of each image, `(samples, batch, d)`, keep their places.
+        shape = (-1, *ops.shape(x)[1:])
+        shift, log_scale = (
+            None if maps is None else ops.reshape(self._flat(maps), shape)
+            for maps in self._maps(self._laid_out(x))
+        )
+        return shift, log_scale
 
     def transform_noise(self, noise):
         """The flow's forward direction: `x` with `x = noise * exp(log_scale(x)) + shift(x)`.
