@@ -14,7 +14,7 @@ from vlae_tf.evaluation import (
     plot_reconstructions,
     plot_samples,
 )
-from vlae_tf.results import facts, likelihood_table, published, unit
+from vlae_tf.results import facts, likelihood_table, published_sentence
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
 from vlae_tf.training.files import sha256
@@ -89,7 +89,7 @@ def card(name, folder):
         seed=metrics["seed"],
         likelihood=likelihood_table(metrics),
         control=_control(metrics),
-        published=_published(name, metrics),
+        published=published_sentence(name, metrics),
         unfinished=_unfinished(told),
         train_split=recipe["train_split"],
         fit=_fit(recipe),
@@ -150,13 +150,6 @@ def _window(model):
     if network is None:
         return "a factorised decoder"
     return f"a decoder whose window reaches {network.receptive_field.above} rows up"
-
-
-def _published(name, metrics):
-    found = published(name, metrics["dataset"])
-    if not found:
-        return ""
-    return f"Published ({unit(metrics)}): {found[0]} in the paper; best known to us {found[1]}."
 
 
 def _licence(dataset):

@@ -139,7 +139,7 @@ _SECTION = """## {name}
 
 {likelihood}
 
-Control: {control}. Published ({unit}): {paper} in the paper; best known to us {best}.
+Control: {control}. {published}
 
 Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on {cores}
 cores ({cpu}), {backend}. Weights: sha256 `{sha256:.12}...`
@@ -176,17 +176,22 @@ def facts(folder):
     return told, metrics, recipe
 
 
+def published_sentence(name, metrics):
+    """What card and page say of published figures; nothing where there are none."""
+    found = published(name, metrics["dataset"])
+    if not found:
+        return ""
+    return f"Published ({unit(metrics)}): {found[0]} in the paper; best known to us {found[1]}."
+
+
 def _section(name):
     told, metrics, _ = facts(zoo.folder(name))
-    paper, best = published(name, metrics["dataset"]) or ("-", "-")
     return _SECTION.format(
         **told,
         name=name,
         likelihood=likelihood_table(metrics),
         control=_control(metrics),
-        paper=paper,
-        best=best,
-        unit=unit(metrics),
+        published=published_sentence(name, metrics),
         sha256=metrics["weights_sha256"],
     )
 
