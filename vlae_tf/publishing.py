@@ -14,7 +14,7 @@ from vlae_tf.evaluation import (
     plot_reconstructions,
     plot_samples,
 )
-from vlae_tf.results import facts, likelihood_table, published_sentence
+from vlae_tf.results import control_sentence, facts, likelihood_table, published_sentence
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
 from vlae_tf.training.files import sha256
@@ -88,7 +88,7 @@ def card(name, folder):
         window=_window(load_run(folder)),
         seed=metrics["seed"],
         likelihood=likelihood_table(metrics),
-        control=_control(metrics),
+        control=control_sentence(metrics),
         published=published_sentence(name, metrics),
         unfinished=_unfinished(told),
         train_split=recipe["train_split"],
@@ -170,13 +170,3 @@ def _fit(recipe):
     if recipe["train_split"] == "train+validation":
         return "A final fit on training and validation images together, as in the paper."
     return "Trained on the training images alone; the paper's final fit adds the validation images."
-
-
-def _control(metrics):
-    if "control" not in metrics:
-        return "not measured yet"
-    control = metrics["control"]
-    return (
-        f"{control['nll']:.2f} ± {control['nll_standard_error']:.2f} on {control['num_images']:,} "
-        f"images, so the code is worth {control['gain']:.2f} nats"
-    )

@@ -184,24 +184,28 @@ def published_sentence(name, metrics):
     return f"Published ({unit(metrics)}): {found[0]} in the paper; best known to us {found[1]}."
 
 
+def control_sentence(metrics):
+    """What card and page say of the decoder without a code."""
+    if "control" not in metrics:
+        return "not measured yet"
+    control = metrics["control"]
+    told = (
+        f"{control['nll']:.2f} ± {control['nll_standard_error']:.2f} nats on "
+        f"{number_of_images(control, metrics)} images, so the code is worth {control['gain']:.2f} "
+        f"± {control['gain_standard_error']:.2f} nats"
+    )
+    if "trained" in control:
+        told += f" (`{control['trained']}`, {control['epochs']} epochs)"
+    return told
+
+
 def _section(name):
     told, metrics, _ = facts(zoo.folder(name))
     return _SECTION.format(
         **told,
         name=name,
         likelihood=likelihood_table(metrics),
-        control=_control(metrics),
+        control=control_sentence(metrics),
         published=published_sentence(name, metrics),
         sha256=metrics["weights_sha256"],
-    )
-
-
-def _control(metrics):
-    if "control" not in metrics:
-        return "not measured yet"
-    control = metrics["control"]
-    return (
-        f"{control['nll']:.2f} ± {control['nll_standard_error']:.2f} on {control['num_images']:,} "
-        f"images; the code is worth {control['gain']:.2f} ± {control['gain_standard_error']:.2f} "
-        "nats"
     )

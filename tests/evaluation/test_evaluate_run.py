@@ -99,8 +99,34 @@ def test_control_stands_beside(make_run):
     weights = (control / "model.weights.h5").read_bytes()
     assert beside["weights_sha256"] == hashlib.sha256(weights).hexdigest()
     assert beside["gain"] == pytest.approx(beside["nll"] - metrics["likelihood"][0]["nll"])
+    assert "trained" not in beside
     # It stays when only another block is added.
     assert evaluate_run(folder, num_images=3, importance_samples=2)["control"] == beside
+
+
+def test_control_says_how_it_was_trained(make_run):
+    folder, control = make_run(), make_run("control", latent_dim=0)
+    parts = [{"command": "vlae-tf train it"}, {"command": "vlae-tf train it again"}]
+    (control / "run.json").write_text(json.dumps({"epochs": 7, "parts": parts}))
+    beside = evaluate_run(folder, importance_samples=2, control=control)["control"]
+    assert (beside["epochs"], beside["trained"]) == (7, "vlae-tf train it again")
+
+
+@pytest.mark.parametrize(
+    ("key", "changed", "words"),
+    [
+        ("binarise", "static", "binarisation='static' in place of 'dynamic'"),
+        ("dataset", "mnist_static", "dataset='mnist_static' in place of"),
+        ("model", {"latent_dim": 0}, "likelihood_family=None in place of {'class': 'Bernoulli"),
+    ],
+)
+def test_control_of_something_else_is_refused(make_run, key, changed, words):
+    folder, control = make_run(), make_run("control", latent_dim=0)
+    recipe = json.loads((control / "recipe.json").read_text())
+    (control / "recipe.json").write_text(json.dumps({**recipe, key: changed}))
+    with pytest.raises(ValueError, match=words):
+        evaluate_run(folder, importance_samples=2, control=control)
+    assert not (folder / "metrics.json").exists()
 
 
 def test_figures_of_other_weights_are_dropped(make_run):

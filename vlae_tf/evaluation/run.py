@@ -34,7 +34,7 @@ def evaluate_run(
     The file holds the sha256 of the weights, the conditions, and under `likelihood` one block, as
     `evaluate` returns it, for each number of images and samples that was asked for; the one with
     the most images comes first. Blocks of the same weights are kept, those of others are dropped.
-    `control` stands beside them.
+    `control` stands beside them, with the epochs and the command of its training.
 
     Fewer images than all are drawn at random, for data sets tend to begin with the easier half;
     they keep their noise, so that blocks over the same images differ by their samples alone.
@@ -62,7 +62,8 @@ def evaluate_run(
 
     Raises:
         ValueError: if the file holds figures of the same weights measured otherwise, for a wrong
-            number of images, or if a figure is not finite; the file is left as it was.
+            number of images, for a control with another data set or likelihood, or if a figure is
+            not finite; the file is left as it was.
 
     Example:
         >>> from vlae_tf.evaluation import evaluate_run
@@ -83,6 +84,7 @@ def evaluate_run(
         "weights_sha256": sha256(folder / "model.weights.h5"),
     }
     written = _written(path, record)
+    trained = control and _control_record(pathlib.Path(control), recipe)
 
     images = split_images(recipe, split, seed, data_dir)
     rows = _rows(len(images), num_images, seed)
@@ -98,10 +100,7 @@ def evaluate_run(
         progress,
     )
     if control is not None:
-        written["control"] = {
-            **block.pop("control"),
-            "weights_sha256": sha256(pathlib.Path(control) / "model.weights.h5"),
-        }
+        written["control"] = {**block.pop("control"), **trained}
     size = "num_images", "importance_samples"
     others = [b for b in written.pop("likelihood", []) if any(b[k] != block[k] for k in size)]
     blocks = [*others, {**block, "command": command}]
@@ -155,6 +154,31 @@ def _written(path, record):
             + ", ".join(f"{key}={record[key]!r}" for key in different)
         )
     return metrics
+
+
+def _control_record(folder, recipe):
+    """Which weights the control has, and how they were trained, where that was kept."""
+    own = Recipe.load(folder / "recipe.json")
+
+    def alike(of):
+        return of.dataset, binarisation(of), of.model.get("likelihood_family")
+
+    if alike(own) != alike(recipe):
+        names = "dataset", "binarisation", "likelihood_family"
+        told = (
+            f"{name}={mine!r} in place of {expected!r}"
+            for name, mine, expected in zip(names, alike(own), alike(recipe), strict=True)
+            if mine != expected
+        )
+        raise ValueError(
+            "`control` must have the run's data set and likelihood, see `vlae-tf train --control`. "
+            f"Received: control={str(folder)!r} with {', '.join(told)}"
+        )
+    record = {"weights_sha256": sha256(folder / "model.weights.h5")}
+    if (folder / "run.json").is_file():
+        run = json.loads((folder / "run.json").read_text())
+        record |= {"epochs": run["epochs"], "trained": run["parts"][-1]["command"]}
+    return record
 
 
 def _rows(n, num_images, seed):
