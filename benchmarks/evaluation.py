@@ -3,7 +3,8 @@
     python benchmarks/evaluation.py [RUN or zoo entry] [--rounds 10]
 
 All variants take turns within each round, and each ratio is the median over rounds: what else the
-machine does slows them alike. With a trained model the precisions are compared in nats as well.
+machine does slows them alike. So do the parts of which a step is made, whose shares say what limits
+it. With a trained model the precisions are compared in nats as well.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from vlae_tf import zoo
+from vlae_tf.backend import compiled
 from vlae_tf.evaluation import importance_weighted_log_prob
 from vlae_tf.training import Recipe
 
@@ -24,6 +26,12 @@ DTYPES = ("float32", "mixed_bfloat16")
 # one sample a step computes a posterior for each pair.
 STEPS = ((1, 32), (1, 128), (1, 512), (128, 1))
 REFERENCE = ("float32", (1, 128))
+PARTS = {
+    "posterior": lambda model, image, codes: model.posterior_parameters(image),
+    "prior": lambda model, image, codes: model.prior().log_prob(codes),
+    "maps from codes": lambda model, image, codes: model.decoder(codes),
+    "PixelCNN given maps": None,  # the rest
+}
 
 
 def main():
@@ -72,12 +80,43 @@ def main():
     console = Console()
     console.print(table)
     console.print("Medians over rounds; ratios to float32 at 1 x 128.")
+    _print_shares(console, models["mixed_bfloat16"], images[:1], arguments.rounds)
     if arguments.source is not None:
         full, reduced = (importance_weighted_log_prob(m, images, 16) for m in models.values())
         console.print(
             f"mixed_bfloat16 - float32, on {len(images)} images that the model drew: "
             f"{np.mean(reduced - full):+.3f} nats on average, {np.std(reduced - full):.3f} an image"
         )
+
+
+def _print_shares(console, model, image, rounds, samples=128):
+    """Which part of a step of one image and so many samples takes how much of its time."""
+    codes = np.random.default_rng(0).standard_normal((samples, model.latent_dim), "float32")
+    parts = {
+        name: compiled(model, lambda image, codes, part=part: part(model, image, codes))
+        for name, part in PARTS.items()
+        if part is not None
+    }
+    times = {name: [] for name in PARTS}
+    for count in range(rounds + 1):
+        start = time.perf_counter()
+        importance_weighted_log_prob(model, image, samples, batch_size=samples)
+        rest = time.perf_counter() - start
+        for name, part in parts.items():
+            start = time.perf_counter()
+            np.asarray(part(image.astype("float32"), codes))
+            elapsed = time.perf_counter() - start
+            rest -= elapsed
+            times[name].append(elapsed)
+        times["PixelCNN given maps"].append(rest)
+        if not count:  # tracing
+            times = {name: [] for name in PARTS}
+    medians = {name: np.median(measured) for name, measured in times.items()}
+    shares = (f"{name} {t / sum(medians.values()):.0%}" for name, t in medians.items())
+    console.print(
+        f"A step of 1 x {samples} in mixed_bfloat16 takes {1000 * sum(medians.values()):.0f} ms: "
+        + ", ".join(shares)
+    )
 
 
 if __name__ == "__main__":
