@@ -47,8 +47,9 @@ def main():
         return recipe.build_model((28, 28, 1))
 
     models = {dtype: build(dtype) for dtype in DTYPES}
-    images = np.random.default_rng(0).integers(0, 2, (128, 28, 28, 1))
-    if arguments.source is not None:
+    if arguments.source is None:
+        images = np.random.default_rng(0).integers(0, 2, (128, 28, 28, 1))
+    else:
         images = models["float32"].sample(128, seed=0)
 
     def seconds(dtype, step):

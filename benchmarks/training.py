@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from vlae_tf.datasets import DATASETS
 from vlae_tf.training import Recipe
 
 DTYPES = ("float32", "mixed_bfloat16")
@@ -23,14 +24,15 @@ DTYPES = ("float32", "mixed_bfloat16")
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("recipe", nargs="?", default="mnist_dynamic", help="for 28x28 images")
+    parser.add_argument("recipe", nargs="?", default="mnist_dynamic", help="of a named data set")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, default=5, help="training steps each time")
     arguments = parser.parse_args()
 
     recipe = Recipe.load(arguments.recipe)
     count = arguments.steps * recipe.batch_size
-    images = np.random.default_rng(0).integers(0, 2, (count, 28, 28, 1), "uint8")
+    shape = DATASETS[recipe.dataset].image_shape
+    images = np.random.default_rng(0).integers(0, recipe.levels, (count, *shape), "uint8")
 
     def compiled(dtype):
         model = dataclasses.replace(recipe, dtype=dtype).build_model(images.shape[1:])
