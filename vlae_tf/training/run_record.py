@@ -96,10 +96,18 @@ def _versions():
 def _hardware():
     return {
         "cpu": _cpu(),
-        "cores": os.cpu_count(),
+        "cores": _cores(),
         "devices": keras.distribution.list_devices(),
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _cores():
+    """Those that the process may use, where the system tells."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count()
 
 
 def _cpu():
