@@ -26,11 +26,11 @@ DTYPES = ("float32", "mixed_bfloat16")
 # one sample a step computes a posterior for each pair.
 STEPS = ((1, 32), (1, 128), (1, 512), (128, 1))
 REFERENCE = ("float32", (1, 128))
+# Of a step; what remains of it is the likelihood given the maps.
 PARTS = {
     "posterior": lambda model, image, codes: model.posterior_parameters(image),
     "prior": lambda model, image, codes: model.prior().log_prob(codes),
     "maps from codes": lambda model, image, codes: model.decoder(codes),
-    "PixelCNN given maps": None,  # the rest
 }
 
 
@@ -93,25 +93,24 @@ def main():
 def _print_shares(console, model, image, rounds, samples=128):
     """Which part of a step of one image and so many samples takes how much of its time."""
     codes = np.random.default_rng(0).standard_normal((samples, model.latent_dim), "float32")
-    parts = {
+    inputs = image.astype("float32"), codes
+    graphs = {
         name: compiled(model, lambda image, codes, part=part: part(model, image, codes))
         for name, part in PARTS.items()
-        if part is not None
     }
-    times = {name: [] for name in PARTS}
-    for count in range(rounds + 1):
+
+    def seconds(run):
         start = time.perf_counter()
-        importance_weighted_log_prob(model, image, samples, batch_size=samples)
-        rest = time.perf_counter() - start
-        for name, part in parts.items():
-            start = time.perf_counter()
-            np.asarray(part(image.astype("float32"), codes))
-            elapsed = time.perf_counter() - start
-            rest -= elapsed
-            times[name].append(elapsed)
-        times["PixelCNN given maps"].append(rest)
-        if not count:  # tracing
-            times = {name: [] for name in PARTS}
+        run()
+        return time.perf_counter() - start
+
+    times = {name: [] for name in (*PARTS, "likelihood given maps")}
+    for count in range(rounds + 1):
+        step = seconds(lambda: importance_weighted_log_prob(model, image, samples, 0, samples))
+        parts = [seconds(lambda g=graph: np.asarray(g(*inputs))) for graph in graphs.values()]
+        if count:  # the first round traces
+            for measured, elapsed in zip(times.values(), [*parts, step - sum(parts)], strict=True):
+                measured.append(elapsed)
     medians = {name: np.median(measured) for name, measured in times.items()}
     shares = (f"{name} {t / sum(medians.values()):.0%}" for name, t in medians.items())
     console.print(

@@ -158,27 +158,31 @@ def _written(path, record):
 
 def _control_record(folder, recipe):
     """Which weights the control has, and how they were trained, where that was kept."""
-    own = Recipe.load(folder / "recipe.json")
-
-    def alike(of):
-        return of.dataset, binarisation(of), of.model.get("likelihood_family")
-
-    if alike(own) != alike(recipe):
-        names = "dataset", "binarisation", "likelihood_family"
-        told = (
-            f"{name}={mine!r} in place of {expected!r}"
-            for name, mine, expected in zip(names, alike(own), alike(recipe), strict=True)
-            if mine != expected
-        )
+    own, expected = _decides(Recipe.load(folder / "recipe.json")), _decides(recipe)
+    different = [
+        f"{key}={own[key]!r} in place of {expected[key]!r}"
+        for key in expected
+        if own[key] != expected[key]
+    ]
+    if different:
         raise ValueError(
             "`control` must have the run's data set and likelihood, see `vlae-tf train --control`. "
-            f"Received: control={str(folder)!r} with {', '.join(told)}"
+            f"Received: control={str(folder)!r} with {', '.join(different)}"
         )
     record = {"weights_sha256": sha256(folder / "model.weights.h5")}
     if (folder / "run.json").is_file():
         run = json.loads((folder / "run.json").read_text())
         record |= {"epochs": run["epochs"], "trained": run["parts"][-1]["command"]}
     return record
+
+
+def _decides(recipe):
+    """What of a recipe decides whether two likelihoods can be compared."""
+    return {
+        "dataset": recipe.dataset,
+        "binarisation": binarisation(recipe),
+        "likelihood_family": recipe.model.get("likelihood_family"),
+    }
 
 
 def _rows(n, num_images, seed):
