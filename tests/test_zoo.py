@@ -52,12 +52,6 @@ def test_the_card_is_that_of_the_entry(name):
     assert (folder / "card.md").read_text() == publishing.card(name, folder)
 
 
-@pytest.mark.parametrize(("count", "told"), [(9_980, "9,980 of 10,000"), (10_000, "10,000")])
-def test_a_part_of_the_test_images_is_told_as_one(count, told):
-    metrics = {"dataset": "cifar10", "split": "test"}
-    assert results.number_of_images({"num_images": count}, metrics) == told
-
-
 def test_colours_are_told_in_bits_a_dimension(tiny_zoo):
     nats = results.results_table()
     assert nats.startswith("| entry | test NLL |") and "bits/dim" not in nats

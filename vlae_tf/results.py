@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from vlae_tf import zoo
-from vlae_tf.datasets import DATASETS
+from vlae_tf.evaluation.figures import number_of_images, rounded, unit
 from vlae_tf.training.files import write_text
 
 # On the test set, nats, or bits/dim for CIFAR-10: of the paper (Chen et al., 2017, tables 1 to 5
@@ -32,9 +32,9 @@ def results_table():
         metrics = zoo.info(name)["metrics"]
         best = metrics["likelihood"][0]
         nll, error, elbo = (
-            in_unit(best[key], metrics) for key in ("nll", "nll_standard_error", "elbo")
+            rounded(best[key], metrics) for key in ("nll", "nll_standard_error", "elbo")
         )
-        control = in_unit(metrics["control"]["nll"], metrics) if "control" in metrics else "-"
+        control = rounded(metrics["control"]["nll"], metrics) if "control" in metrics else "-"
         paper, known = published(name, metrics["dataset"]) or ("-", "-")
         rows.setdefault(unit(metrics), []).append(
             f"| [{name}](zoo/{name}/card.md) | **{nll}** ± {error} "
@@ -52,31 +52,10 @@ def _table(title, rows):
     )
 
 
-def unit(metrics):
-    """In which an entry's likelihood is told: nats for binary images, bits/dim for others."""
-    return "bits/dim" if metrics["binarisation"] == "none" else "nats"
-
-
-def in_unit(nats, metrics):
-    """So many nats an image in the unit of the entry."""
-    if unit(metrics) == "nats":
-        return f"{nats:.2f}"
-    best = metrics["likelihood"][0]
-    return f"{nats * best['bits_per_dim'] / best['nll']:.3f}"
-
-
 def published(name, dataset):
     """What the paper has for an entry, and the best that we know of; None where there is none."""
     found = PUBLISHED.get(name) or PUBLISHED.get(dataset)
     return found and (f"{found[0]:.2f}{_ON_OTHER_DATA.get(dataset, '')}", found[1])
-
-
-def number_of_images(block, metrics):
-    """On how many images a figure was measured, and of how many where that is not all."""
-    count, known = block["num_images"], DATASETS.get(metrics["dataset"])
-    parts = metrics["split"].split("+")
-    all_images = sum(known.sizes[part] for part in parts) if known else count
-    return f"{count:,}" if count == all_images else f"{count:,} of {all_images:,}"
 
 
 def likelihood_table(metrics):
@@ -189,14 +168,16 @@ def control_sentence(metrics):
     if "control" not in metrics:
         return "not measured yet"
     control = metrics["control"]
-    told = (
-        f"{control['nll']:.2f} ± {control['nll_standard_error']:.2f} nats on "
-        f"{number_of_images(control, metrics)} images, so the code is worth {control['gain']:.2f} "
-        f"± {control['gain_standard_error']:.2f} nats"
+    keys = "nll", "nll_standard_error", "gain", "gain_standard_error"
+    told = {key: rounded(control[key], metrics) for key in keys}
+    sentence = (
+        f"{told['nll']} ± {told['nll_standard_error']} {unit(metrics)} on "
+        f"{number_of_images(control, metrics)} images, so the code is worth {told['gain']} "
+        f"± {told['gain_standard_error']} {unit(metrics)}"
     )
     if "trained" in control:
-        told += f" (`{control['trained']}`, {control['epochs']} epochs)"
-    return told
+        sentence += f" (`{control['trained']}`, {control['epochs']} epochs)"
+    return sentence
 
 
 def _section(name):

@@ -40,6 +40,18 @@ def test_rows_are_measured_alike_and_ordered_by_window(folders, tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_images_of_256_levels_are_told_in_bits_a_dimension(folders, tmp_path):
+    shutil.copytree(folders["seeing"], tmp_path / "colour")
+    path = tmp_path / "colour" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    control = {"nll": 64 * np.log(2)}
+    path.write_text(json.dumps({**metrics, "binarisation": "none", "control": control}))
+    (row,) = compare_windows({"colour": path.parent}, tmp_path / "out", num_images=1, draws=1)
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert "NLL (bits/dim) | ELBO | without a code" in table
+    assert f"| {row['bits_per_dim']:.3f} ± " in table and "| 1.000 |" in table
+
+
 def test_picture_shows_test_images_and_what_is_drawn_from_their_codes(folders, tmp_path):
     compare_windows(folders, tmp_path, num_images=4, draws=2, seed=5)
     shown = ink(tmp_path / "reconstructions.png", 5, 4, 8, 8)

@@ -5,6 +5,7 @@ import pathlib
 from typing import Annotated
 
 import typer
+from rich.markdown import Markdown
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -129,13 +130,8 @@ def lossy(
             f"Received: {', '.join(sources)}"
         )
     with console.status("Drawing images from their codes"):
-        rows = evaluation.compare_windows(folders, out, images, draws, seed, data_dir)
-    table = Table("model", "window", "NLL", "without a code", "code bits")
-    for row in rows:
-        control = "" if row["control"] is None else f"{row['control']:.2f}"
-        figures = f"{row['nll']:.2f}", control, f"{row['code_bits']:.1f}"
-        table.add_row(row["name"], row["window"], *figures)
-    console.print(table)
+        evaluation.compare_windows(folders, out, images, draws, seed, data_dir)
+    console.print(Markdown((out / "table.md").read_text(encoding="utf-8")))
     console.print(f"Table and pictures are in {out}")
 
 

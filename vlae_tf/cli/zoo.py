@@ -16,7 +16,8 @@ app.add_typer(zoo_app, name="zoo")
 @zoo_app.command("list")
 def zoo_list(pattern: Annotated[str, typer.Argument(help="A shell pattern.")] = "*"):
     """The entries, with their likelihoods."""
-    from vlae_tf import results, zoo
+    from vlae_tf import zoo
+    from vlae_tf.evaluation.figures import rounded, unit
 
     table = Table("entry", "test NLL", "code bits", "data set", "weights")
     for name in zoo.list(pattern):
@@ -24,7 +25,7 @@ def zoo_list(pattern: Annotated[str, typer.Argument(help="A shell pattern.")] = 
         best = metrics["likelihood"][0]
         table.add_row(
             name,
-            f"{results.in_unit(best['nll'], metrics)} {results.unit(metrics)}",
+            f"{rounded(best['nll'], metrics)} {unit(metrics)}",
             f"{best['code_bits']:.1f}",
             metrics["dataset"],
             f"{(zoo.folder(name) / 'model.weights.h5').stat().st_size / 1e6:.1f} MB",

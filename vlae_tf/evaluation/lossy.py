@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from vlae_tf.evaluation.figures import in_unit, number_of_images, rounded, unit
 from vlae_tf.evaluation.plots import plot_rows
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
@@ -34,7 +35,8 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
 
     Returns:
         A list of dicts, by the size of the window: `name`, `window`, `latent_dim`, `control` (NLL
-        of the same decoder without a code, or None), and the figures of `evaluate`.
+        of the same decoder without a code, nats, or None), and the figures of `evaluate`. Table and
+        curves tell likelihoods in nats, or in bits/dim for images of 256 levels.
 
     Raises:
         ValueError: if there is no model, or one that is not measured, or if they are measured on
@@ -80,8 +82,8 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
     shown = {f"{row['name']}, {row['code_bits']:.0f} bits": drawn for _, row, drawn in rows}
     plot_rows({"originals": images, **shown}, out / "reconstructions.png")
     rows = [row for _, row, _ in rows]
-    _plot_curves(rows, out / "curves.png")
-    write_text(out / "table.md", _table(rows))
+    _plot_curves(rows, first, out / "curves.png")
+    write_text(out / "table.md", _table(rows, first))
     return rows
 
 
@@ -138,34 +140,38 @@ def _window(likelihood_family):
 # === What is shown ===
 
 
-def _table(rows):
+def _table(rows, metrics):
     lines = [
-        "| model | window | latent size | NLL (nats) | bits/dim | without a code | code bits "
-        "| active |",
+        f"| model | window | latent size | NLL ({unit(metrics)}) | ELBO | without a code "
+        "| code bits | active |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        control = "-" if row["control"] is None else f"{row['control']:.2f}"
+        keys = "nll", "nll_standard_error", "elbo"
+        nll, error, elbo = (rounded(row[key], metrics) for key in keys)
+        control = "-" if row["control"] is None else rounded(row["control"], metrics)
         lines.append(
-            f"| {row['name']} | {row['window']} | {row['latent_dim']} | {row['nll']:.2f} ± "
-            f"{row['nll_standard_error']:.2f} | {row['bits_per_dim']:.4f} | {control} "
-            f"| {row['code_bits']:.1f} | {row['active_units']} |"
+            f"| {row['name']} | {row['window']} | {row['latent_dim']} | {nll} ± {error} | {elbo} "
+            f"| {control} | {row['code_bits']:.1f} | {row['active_units']} |"
         )
-    of_images, samples = rows[0]["num_images"], rows[0]["importance_samples"]
-    return "\n".join([*lines, "", f"{of_images:,} images × {samples:,} importance samples.", ""])
+    images = number_of_images(rows[0], metrics)
+    samples = rows[0]["importance_samples"]
+    return "\n".join([*lines, "", f"{images} images × {samples:,} importance samples.", ""])
 
 
-def _plot_curves(rows, path):
+def _plot_curves(rows, metrics, path):
     figure = Figure(figsize=(8, 3), dpi=100, layout="constrained")
-    quantities = {"nll": "NLL (nats)", "code_bits": "code (bits)"}
-    for axes, (name, label) in zip(figure.subplots(1, 2), quantities.items(), strict=True):
-        places, values = range(len(rows)), [row[name] for row in rows]
-        axes.plot(places, values, "oC0-", label="model")
-        controls = [row["control"] for row in rows]
-        if name == "nll" and any(control is not None for control in controls):
-            axes.plot(places, [np.nan if c is None else c for c in controls], "sC7:")
-            axes.annotate("without a code", (0.03, 0.03), xycoords="axes fraction", color="C7")
-        axes.set_xticks(places, [row["name"] for row in rows], rotation=20, ha="right")
+    likelihoods = [in_unit(row["nll"], metrics) for row in rows]
+    bits = [row["code_bits"] for row in rows]
+    labels = f"NLL ({unit(metrics)})", "code (bits)"
+    both = figure.subplots(1, 2)
+    for axes, values, label in zip(both, (likelihoods, bits), labels, strict=True):
+        axes.plot(range(len(rows)), values, "oC0-")
+        axes.set_xticks(range(len(rows)), [row["name"] for row in rows], rotation=20, ha="right")
         axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
+    controls = [np.nan if row["control"] is None else row["control"] for row in rows]
+    if not np.isnan(controls).all():
+        both[0].plot(range(len(rows)), [in_unit(c, metrics) for c in controls], "sC7:")
+        both[0].annotate("without a code", (0.03, 0.03), xycoords="axes fraction", color="C7")
     figure.savefig(path)

@@ -1,0 +1,29 @@
+"""How the figures of a metrics.json are told: in which unit, and of how many images."""
+
+from vlae_tf.datasets import DATASETS
+
+
+def unit(metrics):
+    """In which a model's likelihood is told: nats for binary images, bits/dim for others."""
+    return "bits/dim" if metrics["binarisation"] == "none" else "nats"
+
+
+def in_unit(nats, metrics):
+    """So many nats an image in the unit of the model."""
+    if unit(metrics) == "nats":
+        return nats
+    best = metrics["likelihood"][0]
+    return nats * best["bits_per_dim"] / best["nll"]
+
+
+def rounded(nats, metrics):
+    """So many nats an image in the unit of the model, with as many digits as are told of it."""
+    return f"{in_unit(nats, metrics):.{2 if unit(metrics) == 'nats' else 3}f}"
+
+
+def number_of_images(block, metrics):
+    """On how many images a figure was measured, and of how many where that is not all."""
+    count, known = block["num_images"], DATASETS.get(metrics["dataset"])
+    parts = metrics["split"].split("+")
+    all_images = sum(known.sizes[part] for part in parts) if known else count
+    return f"{count:,}" if count == all_images else f"{count:,} of {all_images:,}"
