@@ -14,9 +14,8 @@ class ResNetDecoder(keras.layers.Layer):
     """Residual network from a code to maps of the image's size: the mirror of `ResNetEncoder`.
 
     Two dense layers lay the code out as the smallest map, or a 3x3 convolution where the code is a
-    map already; then the stages of `filters` from last to
-    first, all but the last one ending with a block that doubles the map; a 3x3 convolution makes
-    the `maps`.
+    map already; then the stages of `filters` from last to first, all but the last one ending with a
+    block that doubles the map; a 3x3 convolution makes the `maps`.
 
     Args:
         image_shape: `(height, width, channels)`; height and width must be multiples of
