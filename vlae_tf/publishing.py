@@ -129,7 +129,7 @@ Measured with
 ![Training curves](history.png)
 
 {epochs} of the recipe's {all_epochs} epochs over {images:,} images (`{train_split}`), {hours:.1f}
-hours on {cores} cores ({cpu}). {unfinished}{fit}
+hours on {cores} ({cpu}). {unfinished}{fit}
 
 ```sh
 {trained}

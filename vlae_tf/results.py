@@ -120,8 +120,8 @@ _SECTION = """## {name}
 
 Control: {control}. {published}
 
-Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on {cores}
-cores ({cpu}), {backend}. Weights: sha256 `{sha256:.12}...`
+Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on
+{cores} ({cpu}), {backend}. Weights: sha256 `{sha256:.12}...`
 
 ```sh
 {trained}
@@ -136,6 +136,7 @@ def facts(folder):
         json.loads((folder / f"{part}.json").read_text()) for part in ("metrics", "recipe", "run")
     )
     last = run["parts"][-1]
+    cores = last["hardware"]["cores"]
     told = {
         "dataset": recipe["dataset"],
         "binarisation": metrics["binarisation"].replace("none", "no"),
@@ -146,7 +147,7 @@ def facts(folder):
         "all_epochs": recipe["epochs"],
         "images": run["images"],
         "hours": run["wall_time_s"] / 3600,
-        "cores": last["hardware"]["cores"],
+        "cores": f"{cores} core{'s' if cores > 1 else ''}",
         "cpu": last["hardware"]["cpu"],
         "backend": last["backend"],
         "trained": last["command"],

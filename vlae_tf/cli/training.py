@@ -5,7 +5,6 @@ import pathlib
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -122,6 +121,7 @@ def lossy(
 ):
     """What a smaller window leaves to the code: likelihood, bits, and images from one code."""
     from vlae_tf import evaluation, zoo
+    from vlae_tf.evaluation.figures import rounded, unit
 
     folders = {pathlib.Path(source).name: zoo.locate(source) for source in sources}
     if len(folders) < len(sources):
@@ -130,8 +130,14 @@ def lossy(
             f"Received: {', '.join(sources)}"
         )
     with console.status("Drawing images from their codes"):
-        evaluation.compare_windows(folders, out, images, draws, seed, data_dir)
-    console.print(Markdown((out / "table.md").read_text(encoding="utf-8")))
+        rows = evaluation.compare_windows(folders, out, images, draws, seed, data_dir)
+    table = Table("model", "window", f"NLL ({unit(rows[0])})", "without a code", "code bits")
+    for row in rows:
+        metrics = {**row, "likelihood": [row]}
+        control = "" if row["control"] is None else rounded(row["control"], metrics)
+        figures = rounded(row["nll"], metrics), control, f"{row['code_bits']:.1f}"
+        table.add_row(row["name"], row["window"], *figures)
+    console.print(table)
     console.print(f"Table and pictures are in {out}")
 
 

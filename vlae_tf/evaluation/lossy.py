@@ -34,9 +34,10 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
         data_dir: where TFDS keeps its data.
 
     Returns:
-        A list of dicts, by the size of the window: `name`, `window`, `latent_dim`, `control` (NLL
-        of the same decoder without a code, nats, or None), and the figures of `evaluate`. Table and
-        curves tell likelihoods in nats, or in bits/dim for images of 256 levels.
+        A list of dicts, by the size of the window: `name`, `window`, `latent_dim`, `binarisation`,
+        `control` (NLL of the same decoder without a code, nats, or None), and the figures of
+        `evaluate`. Table and curves tell likelihoods in nats, or in bits/dim for images of 256
+        levels.
 
     Raises:
         ValueError: if there is no model, or one that is not measured, or if they are measured on
@@ -69,6 +70,7 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
             "name": name,
             "window": window,
             "latent_dim": model.latent_dim,
+            "binarisation": first["binarisation"],
             "control": measured[name].get("control", {}).get("nll"),
             **{key: value for key, value in block.items() if key != "command"},
         }
