@@ -81,7 +81,7 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
 
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    shown = {f"{row['name']}, {row['code_bits']:.0f} bits": drawn for _, row, drawn in rows}
+    shown = {f"{row['name']}\n{row['code_bits']:.0f} bits": drawn for _, row, drawn in rows}
     plot_rows({"originals": images, **shown}, out / "reconstructions.png")
     rows = [row for _, row, _ in rows]
     _plot_curves(rows, first, out / "curves.png")

@@ -168,7 +168,8 @@ def _draw(grid, path, title=None, labels=None):
     canvas = canvas[:-1, :-1]
 
     # In pixels: the images, a margin for the labels, a line for the title.
-    margin, top = (124 if labels else 0), (24 if title else 0)
+    longest = max((len(line) for label in labels or () for line in label.split("\n")), default=0)
+    margin, top = (max(124, 8 * longest) if labels else 0), (24 if title else 0)
     size = np.array([canvas.shape[1] * _SCALE + margin, canvas.shape[0] * _SCALE + top])
     figure = Figure(figsize=size / _DPI, dpi=_DPI)
     left, upper = margin / size[0], 1 - top / size[1]
