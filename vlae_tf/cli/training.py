@@ -121,7 +121,6 @@ def lossy(
 ):
     """What a smaller window leaves to the code: likelihood, bits, and images from one code."""
     from vlae_tf import evaluation, zoo
-    from vlae_tf.evaluation.figures import rounded, unit
 
     folders = {pathlib.Path(source).name: zoo.locate(source) for source in sources}
     if len(folders) < len(sources):
@@ -130,14 +129,8 @@ def lossy(
             f"Received: {', '.join(sources)}"
         )
     with console.status("Drawing images from their codes"):
-        rows = evaluation.compare_windows(folders, out, images, draws, seed, data_dir)
-    table = Table("model", "window", f"NLL ({unit(rows[0])})", "without a code", "code bits")
-    for row in rows:
-        metrics = {**row, "likelihood": [row]}
-        control = "" if row["control"] is None else rounded(row["control"], metrics)
-        figures = rounded(row["nll"], metrics), control, f"{row['code_bits']:.1f}"
-        table.add_row(row["name"], row["window"], *figures)
-    console.print(table)
+        evaluation.compare_windows(folders, out, images, draws, seed, data_dir)
+    print((out / "table.md").read_text())
     console.print(f"Table and pictures are in {out}")
 
 

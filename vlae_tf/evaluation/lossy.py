@@ -34,10 +34,9 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
         data_dir: where TFDS keeps its data.
 
     Returns:
-        A list of dicts, by the size of the window: `name`, `window`, `latent_dim`, `binarisation`,
-        `control` (NLL of the same decoder without a code, nats, or None), and the figures of
-        `evaluate`. Table and curves tell likelihoods in nats, or in bits/dim for images of 256
-        levels.
+        A list of dicts, by the size of the window: `name`, `window`, `latent_dim`, `control`
+        (NLL of the same decoder without a code, nats, or None), and the figures of `evaluate`.
+        Table and curves tell likelihoods in nats, or in bits/dim for images of 256 levels.
 
     Raises:
         ValueError: if there is no model, or one that is not measured, or if they are measured on
@@ -70,7 +69,6 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
             "name": name,
             "window": window,
             "latent_dim": model.latent_dim,
-            "binarisation": first["binarisation"],
             "control": measured[name].get("control", {}).get("nll"),
             **{key: value for key, value in block.items() if key != "command"},
         }
@@ -168,12 +166,12 @@ def _plot_curves(rows, metrics, path):
     labels = f"NLL ({unit(metrics)})", "code (bits)"
     both = figure.subplots(1, 2)
     for axes, values, label in zip(both, (likelihoods, bits), labels, strict=True):
-        axes.plot(range(len(rows)), values, "oC0-")
+        axes.plot(range(len(rows)), values, "oC0")
         axes.set_xticks(range(len(rows)), [row["name"] for row in rows], rotation=20, ha="right")
         axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
     controls = [np.nan if row["control"] is None else row["control"] for row in rows]
     if not np.isnan(controls).all():
-        both[0].plot(range(len(rows)), [in_unit(c, metrics) for c in controls], "sC7:")
+        both[0].plot(range(len(rows)), [in_unit(c, metrics) for c in controls], "sC7")
         both[0].annotate("without a code", (0.03, 0.03), xycoords="axes fraction", color="C7")
     figure.savefig(path)
