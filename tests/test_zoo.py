@@ -69,6 +69,19 @@ def test_colours_are_told_in_bits_a_dimension(tiny_zoo):
     assert results.results_table() == nats.replace("tiny", "binary") + "\n" + bits
 
 
+def test_the_control_is_told_beside_the_entry(tiny_zoo):
+    path = tiny_zoo / "tiny" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    assert results.control_sentence(metrics) == "not measured yet"
+    figures = {"nll": 50.0, "nll_standard_error": 0.25, "gain": 1.5, "gain_standard_error": 0.125}
+    metrics["control"] = {**figures, "num_images": 8, "importance_samples": 16}
+    path.write_text(json.dumps(metrics))
+    told = results.control_sentence(metrics)
+    assert told.startswith("50.00 ± 0.25 nats on 8 images, so the code is worth 1.50 ± 0.12 nats")
+    assert told.endswith("with 16 importance samples")
+    assert "| 50.00 |" in results.results_table() and told in results.results_page()
+
+
 def test_an_entry_loads_and_draws(tiny_zoo):
     assert zoo.list() == ["tiny"] and zoo.list("t*y") == ["tiny"] and zoo.list("x*") == []
     assert zoo.load("tiny").sample(2, seed=0).shape == (2, 8, 8, 1)

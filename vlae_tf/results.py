@@ -174,7 +174,8 @@ def control_sentence(metrics):
     sentence = (
         f"{told['nll']} ± {told['nll_standard_error']} {unit(metrics)} on "
         f"{number_of_images(control, metrics)} images, so the code is worth {told['gain']} "
-        f"± {told['gain_standard_error']} {unit(metrics)}"
+        f"± {told['gain_standard_error']} {unit(metrics)} "
+        f"with {control['importance_samples']:,} importance samples"
     )
     if "trained" in control:
         sentence += f" (`{control['trained']}`, {control['epochs']} epochs)"

@@ -58,6 +58,7 @@ def test_gain_over_the_control_is_paired(wide_model, control, images):
     gains = with_code - without
     assert beside["nll"] == pytest.approx(-without.mean())
     assert beside["gain"] == pytest.approx(beside["nll"] - metrics["nll"])
+    assert beside["importance_samples"] == 3
     assert beside["gain_standard_error"] == pytest.approx(gains.std(ddof=1) / np.sqrt(7))
     # Both passes in one count.
     assert seen[0][1] == 7 * 4 and seen[-1] == (28, 28)
