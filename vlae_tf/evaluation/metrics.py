@@ -43,8 +43,8 @@ def evaluate(
         - `active_units`: how many dimensions of the code tell images apart;
         - `importance_samples`, `num_images`, `dtype`, `backend`: how they were measured;
         - `control`, if one was given: its `nll`, `nll_standard_error`, `bits_per_dim` and
-          `num_images`, the `gain` in nats that the model has over it with `importance_samples`
-          of them, and `gain_standard_error`, from the differences image by image.
+          `num_images`, the `gain` in nats over it that the model has with `importance_samples` K,
+          and `gain_standard_error`, from the differences image by image.
 
     Raises:
         ValueError: for images the model does not take, or a control that has a code.
