@@ -5,6 +5,7 @@ import pathlib
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -30,6 +31,7 @@ def train(
     from vlae_tf import training
 
     chosen = training.Recipe.load(recipe)
+    _tell_of_slow_policy(chosen.dtype)
     training.train(
         chosen.control() if control else chosen,
         out,
@@ -65,6 +67,7 @@ def evaluate(
     from vlae_tf import evaluation, zoo
 
     folder = zoo.locate(source)
+    _tell_of_slow_policy(dtype)
     with _progress() as progress:
         task = progress.add_task("images x samples")
         metrics = evaluation.evaluate_run(
@@ -247,6 +250,14 @@ def _trials_table(results):
         note = "" if result.completed else escape(result.error or result.status)
         table.add_row(result.trial, *chosen, *figures, "best" if result is results.best else note)
     return table
+
+
+def _tell_of_slow_policy(dtype):
+    """On stderr, so that what a command prints stays what it measured."""
+    from vlae_tf.training.slow_policy import slow_policy_notice
+
+    if notice := slow_policy_notice(dtype):
+        Console(stderr=True).print(f"[yellow]Note:[/yellow] {notice}", highlight=False)
 
 
 def _progress():
