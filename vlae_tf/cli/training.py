@@ -1,5 +1,6 @@
 """Commands that make a model and measure it."""
 
+import dataclasses
 import json
 import pathlib
 from typing import Annotated
@@ -20,6 +21,9 @@ def train(
     control: Annotated[
         bool, typer.Option("--control", help="The same decoder without a code, to compare with.")
     ] = False,
+    epochs: Annotated[
+        int | None, typer.Option(help="Length of the run, in place of the recipe's.")
+    ] = None,
     data_dir: DataDir = None,
     tensorboard: Annotated[bool, typer.Option(help="Also write TensorBoard logs.")] = False,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
@@ -31,9 +35,13 @@ def train(
     from vlae_tf import training
 
     chosen = training.Recipe.load(recipe)
+    if control:
+        chosen = chosen.control()
+    if epochs is not None:
+        chosen = dataclasses.replace(chosen, epochs=epochs)
     _tell_of_slow_policy(chosen.dtype)
     training.train(
-        chosen.control() if control else chosen,
+        chosen,
         out,
         data_dir=data_dir,
         tensorboard=tensorboard,
