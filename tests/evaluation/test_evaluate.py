@@ -88,7 +88,7 @@ def test_killed_evaluation_goes_on_to_the_same_figures(
     monkeypatch.setattr("vlae_tf.evaluation.importance.SAVE_EVERY", 1)
     arguments = {"importance_samples": 2, "control": control, "batch_size": 2}
     expected = evaluate(wide_model, images, **arguments)
-    path = tmp_path / "partial.npz"
+    path = tmp_path / "partial.npy"
     killed = iter(range(steps))
 
     def progress(done, total):
@@ -97,7 +97,7 @@ def test_killed_evaluation_goes_on_to_the_same_figures(
 
     with pytest.raises(KeyboardInterrupt):
         evaluate(wide_model, images, **arguments, progress=progress, partial=PartialResults(path))
-    assert path.exists()
+    assert [*tmp_path.iterdir()]
     again = []
     metrics = evaluate(
         wide_model,

@@ -185,12 +185,47 @@ def test_killed_run_goes_on_to_the_same_file(make_run, monkeypatch):
     arguments = {"importance_samples": 2, "batch_size": 2}
     with pytest.raises(KeyboardInterrupt):
         evaluate_run(folder, **arguments, progress=killed_at_half)
-    assert (folder / "partial-metrics.npz").exists() and not (folder / "metrics.json").exists()
+    [partial] = folder.glob("partial-metrics-*.npy")
+    assert not (folder / "metrics.json").exists()
+    # Another evaluation, made in the meantime, takes nothing away.
+    evaluate_run(folder, num_images=3, importance_samples=1)
+    assert [*folder.glob("partial-*")] == [partial]
     seen = []
     again = evaluate_run(folder, **arguments, progress=lambda done, total: seen.append(done))
-    assert again == expected
+    assert again["likelihood"][0] == expected["likelihood"][0]
     assert min(seen) == 12  # of 24 pairs
-    assert not (folder / "partial-metrics.npz").exists()
+    assert not [*folder.glob("partial-*")]
+
+
+def test_evaluations_at_work_at_once_all_come_into_the_file(make_run):
+    folder, control = make_run(), make_run("control", latent_dim=0)
+
+    def meanwhile(done, total):
+        if done == total // 2:
+            evaluate_run(folder, num_images=5, importance_samples=3, control=control)
+
+    metrics = evaluate_run(folder, importance_samples=2, batch_size=2, progress=meanwhile)
+    held = [(b["num_images"], b["importance_samples"]) for b in metrics["likelihood"]]
+    assert held == [(12, 2), (5, 3)] and metrics["control"]["num_images"] == 5
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+
+
+def test_weights_that_change_while_they_are_loaded_are_loaded_again(make_run, monkeypatch):
+    folder, calls = make_run(), []
+
+    def an_epoch_ends(*arguments):
+        model = load_run(*arguments)
+        if not calls:
+            make_run(seed=1)  # the run writes its next weights
+        calls.append(model)
+        return model
+
+    monkeypatch.setattr("vlae_tf.evaluation.run.load_run", an_epoch_ends)
+    metrics = evaluate_run(folder, importance_samples=2)
+    weights = (folder / "model.weights.h5").read_bytes()
+    assert metrics["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+    monkeypatch.undo()
+    assert evaluate_run(folder, importance_samples=2) == metrics
 
 
 def test_a_write_that_fails_leaves_the_file_before(tmp_path, monkeypatch):

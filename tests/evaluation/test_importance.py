@@ -190,7 +190,7 @@ def kill_after(steps):
 def test_killed_run_goes_on_to_the_same_result(model, images, tmp_path, monkeypatch):
     monkeypatch.setattr(importance, "SAVE_EVERY", 2)
     expected = importance_weighted_terms(model, images, 4, batch_size=4)
-    path = tmp_path / "partial.npz"
+    path = tmp_path / "partial.npy"
     with pytest.raises(Killed):
         importance_weighted_terms(
             model, images, 4, batch_size=4, progress=kill_after(5), partial=PartialResults(path)
@@ -215,14 +215,14 @@ def test_partial_results_of_something_else_are_not_used(
 ):
     model = keras.models.clone_model(wide_model)
     arguments = {"images": images, "importance_samples": 4, "seed": 0}
-    importance_weighted_terms(model, **arguments, partial=PartialResults(tmp_path / "p.npz"))
+    importance_weighted_terms(model, **arguments, partial=PartialResults(tmp_path / "p.npy"))
     if change == "weights":
         model.set_weights([1.1 * w for w in model.get_weights()])
     else:
         other = {"images": images[::-1], "seed": 1, "importance_samples": 5}
         arguments[change] = other[change]
     terms = importance_weighted_terms(
-        model, **arguments, partial=PartialResults(tmp_path / "p.npz")
+        model, **arguments, partial=PartialResults(tmp_path / "p.npy")
     )
     expected = importance_weighted_terms(model, **arguments)
     np.testing.assert_array_equal(terms["log_prob"], expected["log_prob"])

@@ -1,6 +1,5 @@
 import hashlib
 import pathlib
-import zipfile
 
 import keras
 import numpy as np
@@ -10,22 +9,21 @@ from vlae_tf.training.files import whole
 
 
 class PartialResults:
-    """Results of a long evaluation that outlive the process: arrays by fingerprint, in one file.
+    """Results of a long evaluation that outlive the process: arrays by fingerprint, a file each.
 
-    The file is replaced in one move: whenever the process is killed, a whole one is there.
+    So evaluations that share a name do not touch what the others keep. A file is replaced in one
+    move: whenever the process is killed, a whole one is there.
 
     Args:
-        path: of the `.npz` file; it need not exist. None keeps the results in memory alone.
-
-    Raises:
-        ValueError: if the file is there and holds something else.
+        path: of the `.npy` files, whose names the fingerprints complete; none need exist. None
+            keeps the results in memory alone.
 
     Example:
         >>> import numpy as np
         >>> from vlae_tf.evaluation import PartialResults
-        >>> PartialResults("partial.npz").save("a fingerprint", np.ones((2, 3)))
-        >>> partial = PartialResults("partial.npz")
-        >>> partial.rows("a fingerprint").shape
+        >>> PartialResults("partial.npy").save("0123abcd", np.ones((2, 3)))
+        >>> partial = PartialResults("partial.npy")
+        >>> partial.rows("0123abcd").shape
         (2, 3)
         >>> partial.remove()
     """
@@ -33,32 +31,43 @@ class PartialResults:
     def __init__(self, path=None):
         self.path = None if path is None else pathlib.Path(path)
         self._arrays = {}
-        if self.path is not None and self.path.exists():
-            try:
-                with self.path.open("rb") as file, np.load(file) as arrays:
-                    self._arrays = dict(arrays)
-            except (EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-                raise ValueError(
-                    "`path` must hold the partial results of an evaluation, or nothing. "
-                    f"Received: path={str(path)!r}: {error}"
-                ) from error
 
     def rows(self, fingerprint):
-        """What was saved under a fingerprint, or None."""
+        """What was saved under a fingerprint, or None.
+
+        Raises:
+            ValueError: if its file holds something else.
+        """
+        file = self._file(fingerprint)
+        if fingerprint not in self._arrays and file is not None and file.exists():
+            try:
+                with file.open("rb") as opened:
+                    self._arrays[fingerprint] = np.lib.format.read_array(opened)
+            except (EOFError, OSError, TypeError, ValueError) as error:
+                raise ValueError(
+                    "`path` must hold the partial results of an evaluation, or nothing. "
+                    f"Received: path={str(file)!r}: {error}"
+                ) from error
         return self._arrays.get(fingerprint)
 
     def save(self, fingerprint, rows):
         """Keeps `rows` under a fingerprint, in the place of what was there."""
         self._arrays[fingerprint] = rows
         if self.path is not None:
-            with whole(self.path) as temporary, temporary.open("wb") as file:
-                np.savez(file, **self._arrays)
+            with whole(self._file(fingerprint)) as temporary, temporary.open("wb") as file:
+                np.save(file, rows)
 
     def remove(self):
-        """Forgets everything, once the figures are safe elsewhere."""
-        self._arrays = {}
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        """Forgets what was asked for or saved here, once the figures are safe elsewhere."""
+        while self._arrays:
+            fingerprint, _ = self._arrays.popitem()
+            if self.path is not None:
+                self._file(fingerprint).unlink(missing_ok=True)
+
+    def _file(self, fingerprint):
+        if self.path is None:
+            return None
+        return self.path.with_name(f"{self.path.stem}-{fingerprint[:16]}{self.path.suffix}")
 
 
 def fingerprint(model, *arguments):

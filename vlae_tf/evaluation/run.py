@@ -39,8 +39,9 @@ def evaluate_run(
     Fewer images than all are drawn at random, for data sets tend to begin with the easier half;
     they keep their noise, so that blocks over the same images differ by their samples alone.
 
-    While it works, what is done is in `partial-<name>.npz` beside the file: when the process is
-    killed, the same call goes on from there, to the same result.
+    While it works, what is done is in `partial-<name>-<fingerprint>.npy` beside the file: when the
+    process is killed, the same call goes on from there, to the same result. Several evaluations of
+    one run can be at work at once: each adds its block to the file.
 
     Args:
         folder: of the run, or of a zoo entry.
@@ -76,29 +77,33 @@ def evaluate_run(
     folder = pathlib.Path(folder)
     path = folder / "metrics.json" if path is None else pathlib.Path(path)
     recipe = Recipe.load(folder / "recipe.json")
+    model, weights = _loaded(folder, dtype)
     record = {
         "dataset": recipe.dataset,
         "split": split,
         "binarisation": binarisation(recipe),
         "seed": seed,
-        "weights_sha256": sha256(folder / "model.weights.h5"),
+        "weights_sha256": weights,
     }
-    written = _written(path, record)
-    trained = control and _control_record(pathlib.Path(control), recipe)
+    _written(path, record)  # says at once, not after hours, that the file is another's
+    if control is not None:
+        trained = _control_record(pathlib.Path(control), recipe)
+        control, trained["weights_sha256"] = _loaded(pathlib.Path(control), dtype)
 
     images = split_images(recipe, split, seed, data_dir)
     rows = _rows(len(images), num_images, seed)
-    partial = PartialResults(path.with_name(f"partial-{path.stem}.npz"))
+    partial = PartialResults(path.with_name(f"partial-{path.stem}.npy"))
     block = evaluate(
-        load_run(folder, dtype),
+        model,
         images[rows],
         importance_samples,
         row_seeds(seed, len(images))[rows],
         batch_size,
-        control and load_run(control, dtype),
+        control,
         partial,
         progress,
     )
+    written = _written(path, record)
     if control is not None:
         written["control"] = {**block.pop("control"), **trained}
     size = "num_images", "importance_samples"
@@ -132,6 +137,16 @@ def write_metrics(path, metrics):
     write_text(pathlib.Path(path), text + "\n")
 
 
+def _loaded(folder, dtype):
+    """The model of a run and the sha256 of its weights: of one epoch, though the run may go on."""
+    weights = folder / "model.weights.h5"
+    while True:
+        before = sha256(weights) if weights.is_file() else None
+        model = load_run(folder, dtype)
+        if sha256(weights) == before:
+            return model, before
+
+
 def _written(path, record):
     """What the file at `path` holds of the same weights."""
     if not path.exists():
@@ -157,7 +172,7 @@ def _written(path, record):
 
 
 def _control_record(folder, recipe):
-    """Which weights the control has, and how they were trained, where that was kept."""
+    """How the control was trained, where that was kept."""
     own, expected = _decides(Recipe.load(folder / "recipe.json")), _decides(recipe)
     different = [
         f"{key}={own[key]!r} in place of {expected[key]!r}"
@@ -169,11 +184,10 @@ def _control_record(folder, recipe):
             "`control` must have the run's data set and likelihood, see `vlae-tf train --control`. "
             f"Received: control={str(folder)!r} with {', '.join(different)}"
         )
-    record = {"weights_sha256": sha256(folder / "model.weights.h5")}
-    if (folder / "run.json").is_file():
-        run = json.loads((folder / "run.json").read_text())
-        record |= {"epochs": run["epochs"], "trained": run["parts"][-1]["command"]}
-    return record
+    if not (folder / "run.json").is_file():
+        return {}
+    run = json.loads((folder / "run.json").read_text())
+    return {"epochs": run["epochs"], "trained": run["parts"][-1]["command"]}
 
 
 def _decides(recipe):
