@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from vlae_tf.layers import ReceptiveField
 from vlae_tf.models import BernoulliLikelihood
+from vlae_tf.models.checks import check_known
 
 CODES = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
 
@@ -72,6 +74,17 @@ def test_every_pixel_of_the_window_is_asked_for(model):
                 model.decode(CODES, known=known_images(), mask=mask)
         else:
             model.decode(CODES[:1], known=known_images()[:1], mask=mask)
+
+
+@pytest.mark.parametrize("field", [None, ReceptiveField(1, 1, 1, 1)], ids=["factorised", "window"])
+def test_a_pixel_known_in_some_channels_is_refused(field):
+    # The channels of a mixture share its component: known ones would have to choose it.
+    shape, mask = (5, 6, 6, 3), np.zeros((6, 6, 3), bool)
+    mask[0, 0, 0] = True
+    with pytest.raises(ValueError, match=r"in all channels of a pixel.*pixel \(0, 0\)"):
+        check_known(np.zeros((6, 6, 3)), mask, shape, field, levels=256)
+    mask[0, 0] = True
+    assert check_known(np.zeros((6, 6, 3)), mask, shape, field, levels=256)[1].sum() == 5 * 3
 
 
 def test_a_factorised_decoder_allows_any_mask(tiny_vlae):

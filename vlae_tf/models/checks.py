@@ -40,8 +40,9 @@ def check_known(known, mask, shape, receptive_field, levels=2):
     """`known` and `mask` as float32 and boolean arrays of this shape, `(batch, *image_shape)`.
 
     Raises unless the order of the decoder allows the mask: what is drawn later cannot change what
-    a known pixel saw, so that no known pixel may see an unknown one. A factorised decoder
-    (`receptive_field` None) allows any.
+    a known pixel saw, so that no known pixel may see an unknown one, and the channels of a pixel,
+    which are drawn together, are known together. Independent binary pixels (`receptive_field` None)
+    allow any.
     """
     if (known is None) != (mask is None):
         raise ValueError(
@@ -57,12 +58,19 @@ def check_known(known, mask, shape, receptive_field, levels=2):
     check_images(known, shape[1:], levels)
     if mask.dtype != bool:
         raise ValueError(f"`mask` must be boolean. Received: mask of {mask.dtype}")
+    certain = mask.all(axis=-1)
+    partly = certain != mask.any(axis=-1)
+    if partly.any() and (receptive_field is not None or levels > 2):
+        _, row, column = np.argwhere(partly)[0]
+        raise ValueError(
+            "`mask` must be the same in all channels of a pixel: they are drawn together. "
+            f"Received: a mask with pixel ({row}, {column}) known in some of its channels"
+        )
     if receptive_field is not None:
         above, left, right, slope = receptive_field
-        certain, touched = mask.all(axis=-1), mask.any(axis=-1)
         for up in range(above + 1):
             for side in range(-left, (min(right, slope * up) if up else -1) + 1):
-                seer = touched[:, up:, max(-side, 0) : shape[2] - max(side, 0)]
+                seer = certain[:, up:, max(-side, 0) : shape[2] - max(side, 0)]
                 seen = certain[:, : shape[1] - up, max(side, 0) : shape[2] - max(-side, 0)]
                 if (seer & ~seen).any():
                     _, row, column = np.argwhere(seer & ~seen)[0]
