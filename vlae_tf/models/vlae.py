@@ -206,11 +206,13 @@ class VLAE(keras.Model):
         }
         for name, value in (nats | bits).items():
             self._trackers[name].update_state(value)
-        # No gradient comes from a NaN put here: the weights stay as they were.
+        # No gradient comes from a NaN put here: the weights stay finite.
         pixels = ops.cast(x, "float32")
         right = ops.logical_and(pixels >= 0, pixels <= self.levels - 1)
         right = ops.all(ops.logical_and(right, ops.equal(pixels, ops.floor(pixels))))
-        return ops.where(right, terms["loss"], float("nan"))
+        # What the parts add, such as regularisers.
+        loss = sum((ops.cast(added, "float32") for added in self.losses), start=terms["loss"])
+        return ops.where(right, loss, float("nan"))
 
     def fit(self, x=None, *args, **kwargs):
         validation = kwargs.get("validation_data")
@@ -290,7 +292,8 @@ class VLAE(keras.Model):
             seed: an integer, or one for each row. A row depends on its own code and seed alone.
             known: images to complete: the pixels where `mask` is true stay as they are, the others
                 are drawn from p(unknown | known, z). `(batch, *image_shape)`, or what broadcasts.
-            mask: boolean, as `known`. What a known pixel sees must be known: the first rows, say.
+            mask: boolean, as `known`. What a known pixel sees must be known: the first rows, say;
+                and a pixel in all its channels or in none.
         """
         code = np.asarray(code, "float32")
         if code.ndim != 2 or code.shape[1] != self.latent_dim or not len(code):
