@@ -159,7 +159,10 @@ def test_killed_run_goes_on_to_the_same_result(finished, images, tiny_recipe, tm
     for name in ("history.csv", "recipe.json"):
         assert (folder / name).read_bytes() == (finished[0] / name).read_bytes()
     record = json.loads((folder / "run.json").read_text())
-    assert record["epochs"] == 3 and len(record["parts"]) == 3
+    # The last epoch of the second part was done, and undone.
+    assert record["epochs"] == 3 and [part["epochs"] for part in record["parts"]] == [1, 1, 1]
+    seconds = [part["wall_time_s"] for part in record["parts"]]
+    assert min(seconds) > 0 and record["wall_time_s"] == pytest.approx(sum(seconds))
     assert not list(folder.glob("writing-*"))
 
 

@@ -20,7 +20,7 @@ class RunRecord(keras.callbacks.Callback):
     """Keeps `run.json`: with what, on what and for how long a run was trained.
 
     It has one part for each time the run was started or resumed: the command, commit, versions,
-    hardware, the epochs done and their wall time in seconds, without what a kill undid.
+    hardware, and the epochs done with their wall times in seconds, without what a kill undid.
 
     Args:
         folder: of the run.
@@ -40,13 +40,14 @@ class RunRecord(keras.callbacks.Callback):
         self.facts = facts
 
     def on_train_begin(self, logs=None):
-        self._start = time.perf_counter()
+        self._last = time.perf_counter()
         self._part = {
             "command": self.command,
             "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "first_epoch": None,
             "epochs": 0,
             "wall_time_s": 0.0,
+            "epochs_s": [],
             "commit": _commit(),
             "backend": keras.backend.backend(),
             "versions": _versions(),
@@ -57,8 +58,12 @@ class RunRecord(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self._part["first_epoch"] is None:
             self._part["first_epoch"] = epoch
-        self._part["epochs"] = epoch + 1 - self._part["first_epoch"]
-        self._part["wall_time_s"] = round(time.perf_counter() - self._start, 1)
+            # An epoch that was recorded and killed before its checkpoint was written is done again.
+            self._parts = [_before(epoch, part) for part in self._parts]
+        now = time.perf_counter()
+        self._part["epochs_s"].append(round(now - self._last, 1))
+        self._last = now
+        self._part |= _totals(self._part["epochs_s"])
         parts = [*self._parts, self._part]
         record = {
             "parameters": self.model.count_params(),
@@ -68,6 +73,15 @@ class RunRecord(keras.callbacks.Callback):
             "parts": parts,
         }
         write_text(self.path, json.dumps(record, indent=2) + "\n")
+
+
+def _before(epoch, part):
+    kept = part["epochs_s"][: epoch - part["first_epoch"]]
+    return {**part, **_totals(kept), "epochs_s": kept}
+
+
+def _totals(seconds):
+    return {"epochs": len(seconds), "wall_time_s": round(sum(seconds), 1)}
 
 
 def _commit():
