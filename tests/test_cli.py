@@ -188,3 +188,29 @@ def test_a_mistake_is_one_line(tiny_zoo, tmp_path, monkeypatch, capsys, argument
     assert stop.value.code == 1
     message = capsys.readouterr().err
     assert message.startswith("Error:") and words in message and "Traceback" not in message
+
+
+def test_what_stops_a_diverging_run_is_one_line(tiny_recipe_file, monkeypatch, capsys):
+    def diverge(*_, **__):
+        raise FloatingPointError("Training stopped at step 3. What helps: a lower learning rate.")
+
+    monkeypatch.setattr("vlae_tf.training.train", diverge)
+    monkeypatch.setattr(sys, "argv", ["vlae-tf", "train", str(tiny_recipe_file), "--out", "run"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    message = capsys.readouterr().err
+    assert message.startswith("Error: Training stopped at step 3.") and "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [(["reconstruct"], "--images"), (["export", "--warmup", "served"], "--warmup-images")],
+    ids=["reconstruct", "export"],
+)
+def test_a_run_has_no_examples(tiny_run, tmp_path, monkeypatch, arguments, option):
+    monkeypatch.chdir(tmp_path)
+    command, *rest = arguments
+    with pytest.raises(ValueError, match=f"`{option}` must name images: only the zoo's entries"):
+        run(command, tiny_run, *rest)
+    assert list(tmp_path.iterdir()) == []

@@ -31,11 +31,23 @@ def command_line():
     return shlex.join(["vlae-tf", *sys.argv[1:]])
 
 
+def examples(source, option):
+    """The images that come with an entry of the zoo. A run has none: `option` must name some."""
+    from vlae_tf import zoo
+
+    if source not in zoo.list():
+        raise ValueError(
+            f"`{option}` must name images: only the zoo's entries bring examples. "
+            f"Received: source={source!r} without {option}"
+        )
+    return zoo.examples(source)
+
+
 def main():
     """Entry point: errors that a user can mend are one line, not a traceback."""
     try:
         app()
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
         Console(stderr=True).print(
             f"[red]Error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True
         )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vlae_tf.cli.application import Dtype, Seed, Source, app, console
+from vlae_tf.cli.application import Dtype, Seed, Source, app, console, examples
 
 Out = Annotated[pathlib.Path, typer.Option(help="Picture to write.")]
 
@@ -45,7 +45,7 @@ def reconstruct(
 
     model = zoo.load_source(source, dtype)
     if images is None:
-        originals = zoo.examples(source)
+        originals = examples(source, "--images")
     else:
         originals = datasets.load_arrays(images, image_shape=model.image_shape)
     with console.status(f"Reconstructing {n} images"):

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from vlae_tf.cli.application import Seed, Source, app, console
+from vlae_tf.cli.application import Seed, Source, app, console, examples
 
 
 @app.command()
@@ -40,7 +40,7 @@ def export(
     if warmup_images is not None:
         images = datasets.load_arrays(warmup_images, image_shape=model.image_shape)
     elif warmup:
-        images = zoo.examples(source)
+        images = examples(source, "--warmup-images")
     with console.status("Writing the SavedModel"):
         path = serving.export(
             model,
