@@ -73,9 +73,20 @@ def publish(run, folder, data_dir=None):
         plot_samples(model.sample(64, seed=0), entry / "samples.png", columns=16)
         plot_history(entry / "history.csv", entry / "history.png")
         (entry / "card.md").write_text(card(folder.name, entry))
-        if folder.exists():
-            shutil.rmtree(folder)
+        _replace(folder, entry, pathlib.Path(temporary) / "before")
+
+
+def _replace(folder, entry, aside):
+    """Two renames; what was there comes back if the second fails."""
+    if not folder.exists():
         entry.rename(folder)
+        return
+    folder.rename(aside)
+    try:
+        entry.rename(folder)
+    except BaseException:
+        aside.rename(folder)
+        raise
 
 
 def card(name, folder):
@@ -129,7 +140,7 @@ Measured with
 ![Training curves](history.png)
 
 {epochs} of the recipe's {all_epochs} epochs over {images:,} images (`{train_split}`), {hours:.1f}
-hours on {cores} ({cpu}). {unfinished}{fit}
+hours on {cores} ({cpu}){further}. {unfinished}{fit}
 
 ```sh
 {trained}

@@ -121,13 +121,16 @@ _SECTION = """## {name}
 Control: {control}. {published}
 
 Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on
-{cores} ({cpu}), {backend}. Weights: sha256 `{sha256:.12}...`
+{cores} ({cpu}), {backend}{further}. Weights: sha256 `{sha256:.12}...`
 
 ```sh
 {trained}
 {evaluated}
 ```
 """
+
+
+_FURTHER = ", going on from the weights of earlier runs: see the notes of the card"
 
 
 def facts(folder):
@@ -150,6 +153,7 @@ def facts(folder):
         "cores": f"{cores} core{'s' if cores > 1 else ''}",
         "cpu": last["hardware"]["cpu"],
         "backend": last["backend"],
+        "further": _FURTHER if recipe["initial_weights"] else "",
         "trained": last["command"],
         "evaluated": "\n".join(b["command"] for b in metrics["likelihood"] if b["command"]),
     }
