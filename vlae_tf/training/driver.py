@@ -134,7 +134,8 @@ def _check_folder(out, recipe):
     if differences:
         raise ValueError(
             "`out` must be a new folder or one with a run of the same recipe; to train a finished "
-            "model further, start a new run with its weights as `initial_weights`. "
+            "model further, start a new run with its weights as `initial_weights` and another "
+            "`seed`. "
             f"Received: out={str(out)!r}, whose recipe differs in {', '.join(differences)}"
         )
 

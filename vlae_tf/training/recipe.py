@@ -40,7 +40,9 @@ class Recipe:
         warmup_steps: steps until then.
         global_clipnorm: bound of the gradient's norm, or None.
         ema_momentum: of the averaged weights, those that are evaluated and kept.
-        initial_weights: path of a `.weights.h5` to start from, or None for random weights.
+        initial_weights: path of a `.weights.h5` to start from, or None for random weights. To train
+            a run's model further, take another `seed` too: with the same one its images come in the
+            same order, with the same binary draws, once more.
         dtype: Keras' policy. "mixed_bfloat16" is the fastest on a CPU with AVX512-BF16 and on TPUs,
             and hopelessly slow on a CPU without AVX-512.
         jit_compile: whether XLA compiles the step. False is faster on a CPU, with TensorFlow; on
