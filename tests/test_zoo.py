@@ -74,14 +74,21 @@ def test_colours_are_told_in_bits_a_dimension(tiny_zoo):
 def test_the_control_is_told_beside_the_entry(tiny_zoo):
     path = tiny_zoo / "tiny" / "metrics.json"
     metrics = json.loads(path.read_text())
-    assert results.control_sentence(metrics) == "not measured yet"
+    assert results.control_sentence(metrics, 4) == "not measured yet"
     figures = {"nll": 50.0, "nll_standard_error": 0.25, "gain": 1.5, "gain_standard_error": 0.125}
     metrics["control"] = {**figures, "num_images": 8, "importance_samples": 16}
     path.write_text(json.dumps(metrics))
-    told = results.control_sentence(metrics)
+    told = results.control_sentence(metrics, 4)
     assert told.startswith("50.00 ± 0.25 nats on 8 images, so the code is worth 1.50 ± 0.12 nats")
     assert told.endswith("with 16 importance samples")
     assert "| 50.00 |" in results.results_table() and told in results.results_page()
+    # Of other images it does not stand beside the entry's likelihood.
+    path.write_text(json.dumps(metrics | {"control": metrics["control"] | {"num_images": 7}}))
+    assert "50.00" not in results.results_table() and "on 7 images" in results.results_page()
+    of_training = metrics["control"] | {"trained": "vlae-tf train it --control", "epochs": 3}
+    told = results.control_sentence(metrics | {"control": of_training}, 4)
+    assert told.endswith("(`vlae-tf train it --control`, 3 epochs; the model had 4)")
+    assert results.control_sentence(metrics | {"control": of_training}, 3).endswith(", 3 epochs)")
 
 
 def test_an_entry_loads_and_draws(tiny_zoo):
@@ -158,12 +165,13 @@ def test_an_entry_that_cannot_be_replaced_stays(tiny_zoo, tiny_run, monkeypatch)
 
 
 def test_an_entry_that_went_on_from_other_weights_says_so(tiny_zoo):
-    earlier = "going on from the weights of earlier runs"
-    assert earlier not in results.results_page()
-    path = tiny_zoo / "tiny" / "recipe.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"initial_weights": "runs/first.h5"}))
-    assert earlier in results.results_page()
-    assert earlier in publishing.card("tiny", tiny_zoo / "tiny")
+    folder = tiny_zoo / "tiny"
+    assert "of earlier runs" not in results.results_page() + publishing.card("tiny", folder)
+    record = json.loads((folder / "run.json").read_text())
+    record["earlier"] = {"epochs": 30, "wall_time_s": 7200.0}
+    (folder / "run.json").write_text(json.dumps(record))
+    for told in (results.results_page(), publishing.card("tiny", folder)):
+        assert "after 30 epochs in 2.0 hours of earlier runs" in told
 
 
 def test_a_source_is_an_entry_or_a_run(tiny_zoo, tiny_run):

@@ -14,6 +14,7 @@ from vlae_tf.evaluation import (
     plot_reconstructions,
     plot_samples,
 )
+from vlae_tf.evaluation.figures import window
 from vlae_tf.results import control_sentence, facts, likelihood_table, published_sentence
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
@@ -96,10 +97,10 @@ def card(name, folder):
     return _CARD.format(
         **told,
         name=name,
-        window=_window(load_run(folder)),
+        window=_window(load_run(folder).likelihood_family),
         seed=metrics["seed"],
         likelihood=likelihood_table(metrics),
-        control=control_sentence(metrics),
+        control=control_sentence(metrics, told["epochs_in_all"]),
         published=published_sentence(name, metrics),
         unfinished=_unfinished(told),
         train_split=recipe["train_split"],
@@ -140,7 +141,7 @@ Measured with
 ![Training curves](history.png)
 
 {epochs} of the recipe's {all_epochs} epochs over {images:,} images (`{train_split}`), {hours:.1f}
-hours on {cores} ({cpu}){further}. {unfinished}{fit}
+hours on {cores} ({cpu}){earlier}. {unfinished}{fit}
 
 ```sh
 {trained}
@@ -156,11 +157,9 @@ Weights: Apache-2.0. {licence}
 """
 
 
-def _window(model):
-    network = getattr(model.likelihood_family, "network", None)
-    if network is None:
-        return "a factorised decoder"
-    return f"a decoder whose window reaches {network.receptive_field.above} rows up"
+def _window(likelihood_family):
+    shown = window(likelihood_family)
+    return f"a decoder whose window is {shown}" if shown else "a factorised decoder"
 
 
 def _licence(dataset):

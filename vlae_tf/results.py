@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from vlae_tf import zoo
-from vlae_tf.evaluation.figures import number_of_images, rounded, unit
+from vlae_tf.evaluation.figures import control_nll, number_of_images, rounded, unit
 from vlae_tf.training.files import write_text
 
 # On the test set, nats, or bits/dim for CIFAR-10: of the paper (Chen et al., 2017, tables 1 to 5
@@ -34,7 +34,8 @@ def results_table():
         nll, error, elbo = (
             rounded(best[key], metrics) for key in ("nll", "nll_standard_error", "elbo")
         )
-        control = rounded(metrics["control"]["nll"], metrics) if "control" in metrics else "-"
+        without = control_nll(metrics, best)
+        control = "-" if without is None else rounded(without, metrics)
         paper, known = published(name, metrics["dataset"]) or ("-", "-")
         rows.setdefault(unit(metrics), []).append(
             f"| [{name}](zoo/{name}/card.md) | **{nll}** ± {error} "
@@ -121,16 +122,13 @@ _SECTION = """## {name}
 Control: {control}. {published}
 
 Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on
-{cores} ({cpu}), {backend}{further}. Weights: sha256 `{sha256:.12}...`
+{cores} ({cpu}), {backend}{earlier}. Weights: sha256 `{sha256:.12}...`
 
 ```sh
 {trained}
 {evaluated}
 ```
 """
-
-
-_FURTHER = ", going on from the weights of earlier runs: see the notes of the card"
 
 
 def facts(folder):
@@ -153,11 +151,19 @@ def facts(folder):
         "cores": f"{cores} core{'s' if cores > 1 else ''}",
         "cpu": last["hardware"]["cpu"],
         "backend": last["backend"],
-        "further": _FURTHER if recipe["initial_weights"] else "",
+        "earlier": _earlier(run, recipe),
+        "epochs_in_all": run["epochs"] + run.get("earlier", {}).get("epochs", 0),
         "trained": last["command"],
         "evaluated": "\n".join(b["command"] for b in metrics["likelihood"] if b["command"]),
     }
     return told, metrics, recipe
+
+
+def _earlier(run, recipe):
+    if "earlier" in run:
+        epochs, seconds = run["earlier"]["epochs"], run["earlier"]["wall_time_s"]
+        return f", after {epochs} epochs in {seconds / 3600:.1f} hours of earlier runs"
+    return ", going on from other weights" if recipe["initial_weights"] else ""
 
 
 def published_sentence(name, metrics):
@@ -168,8 +174,8 @@ def published_sentence(name, metrics):
     return f"Published ({unit(metrics)}): {found[0]} in the paper; best known to us {found[1]}."
 
 
-def control_sentence(metrics):
-    """What card and page say of the decoder without a code."""
+def control_sentence(metrics, epochs):
+    """What card and page say of the decoder without a code, beside a model of so many epochs."""
     if "control" not in metrics:
         return "not measured yet"
     control = metrics["control"]
@@ -182,7 +188,8 @@ def control_sentence(metrics):
         f"with {control['importance_samples']:,} importance samples"
     )
     if "trained" in control:
-        sentence += f" (`{control['trained']}`, {control['epochs']} epochs)"
+        sentence += f" (`{control['trained']}`, {control['epochs']} epochs"
+        sentence += ")" if control["epochs"] == epochs else f"; the model had {epochs})"
     return sentence
 
 
@@ -192,7 +199,7 @@ def _section(name):
         **told,
         name=name,
         likelihood=likelihood_table(metrics),
-        control=control_sentence(metrics),
+        control=control_sentence(metrics, told["epochs_in_all"]),
         published=published_sentence(name, metrics),
         sha256=metrics["weights_sha256"],
     )

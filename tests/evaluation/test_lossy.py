@@ -44,7 +44,7 @@ def test_images_of_256_levels_are_told_in_bits_a_dimension(folders, tmp_path):
     shutil.copytree(folders["seeing"], tmp_path / "colour")
     path = tmp_path / "colour" / "metrics.json"
     metrics = json.loads(path.read_text())
-    control = {"nll": 64 * np.log(2)}
+    control = {"nll": 64 * np.log(2), "num_images": metrics["likelihood"][0]["num_images"]}
     path.write_text(json.dumps({**metrics, "binarisation": "none", "control": control}))
     (row,) = compare_windows({"colour": path.parent}, tmp_path / "out", num_images=1, draws=1)
     table = (tmp_path / "out" / "table.md").read_text()

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import vlae_tf
-from vlae_tf.training import Recipe, load_run, train
+from vlae_tf.training import Recipe, RunRecord, load_run, train
 
 pytestmark = pytest.mark.jax
 
@@ -80,6 +80,22 @@ def test_run_record_tells_how_the_run_was_made(finished):
     assert record["wall_time_s"] == part["wall_time_s"] > 0
     assert part["versions"]["keras"] == keras.__version__
     assert part["hardware"]["cpu"] and part["hardware"]["cores"] > 0
+
+
+def test_run_record_tells_of_the_runs_before(finished, images, tiny_recipe, tmp_path):
+    def record(folder):
+        return json.loads((folder / "run.json").read_text())
+
+    totals, last = {"epochs": 0, "wall_time_s": 0.0}, finished[0]
+    for name in ("second", "third"):
+        totals = {key: round(value + record(last)[key], 1) for key, value in totals.items()}
+        recipe = tiny_recipe(images, epochs=1, initial_weights=str(last / "model.weights.h5"))
+        last = tmp_path / name
+        train(recipe, last, verbose=0)
+        assert record(last)["earlier"] == totals
+    assert totals["epochs"] == 4 and "earlier" not in record(finished[0])
+    # Resumed where the first run is no longer at hand:
+    assert RunRecord(last, initial_weights="gone/model.weights.h5").facts == {"earlier": totals}
 
 
 def test_nothing_half_written_remains(finished):

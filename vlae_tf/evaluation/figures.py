@@ -21,6 +21,22 @@ def rounded(nats, metrics):
     return f"{in_unit(nats, metrics):.{2 if unit(metrics) == 'nats' else 3}f}"
 
 
+def control_nll(metrics, block):
+    """The control's NLL, nats, if it was measured on as many images as this block; or None."""
+    control = metrics.get("control")
+    return control["nll"] if control and control["num_images"] == block["num_images"] else None
+
+
+def window(likelihood_family):
+    """The window of a decoder as the paper writes it, width x height in pixels, or None."""
+    network = getattr(likelihood_family, "network", None)
+    if network is None:
+        return None
+    above, left, right, _ = network.receptive_field
+    grey = ", grey" if getattr(likelihood_family, "grey_window", False) else ""
+    return f"{left + 1 + right}x{above} above, {left} left{grey}"
+
+
 def number_of_images(block, metrics):
     """On how many images a figure was measured, and of how many where that is not all."""
     count, known = block["num_images"], DATASETS.get(metrics["dataset"])

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from vlae_tf.evaluation.figures import in_unit, number_of_images, rounded, unit
+from vlae_tf.evaluation.figures import control_nll, in_unit, number_of_images, rounded, unit, window
 from vlae_tf.evaluation.plots import plot_rows
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
@@ -35,7 +35,8 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
 
     Returns:
         A list of dicts, by the size of the window: `name`, `window`, `latent_dim`, `control`
-        (NLL of the same decoder without a code, nats, or None), and the figures of `evaluate`.
+        (NLL of the same decoder without a code on as many images, nats, or None), and the figures
+        of `evaluate`.
         Table and curves tell likelihoods in nats, or in bits/dim for images of 256 levels.
 
     Raises:
@@ -64,17 +65,16 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
     rows = []
     for name, block in _common_blocks(measured).items():
         model = load_run(folders[name], "float32")
-        size, window = _window(model.likelihood_family)
         row = {
             "name": name,
-            "window": window,
+            "window": window(model.likelihood_family) or "nothing",
             "latent_dim": model.latent_dim,
-            "control": measured[name].get("control", {}).get("nll"),
+            "control": control_nll(measured[name], block),
             **{key: value for key, value in block.items() if key != "command"},
         }
         code = np.tile(model.encode(images), (draws, 1))
         drawn = model.decode(code, seed=seed).reshape(draws, *images.shape)
-        rows.append((size, row, drawn))
+        rows.append((_shown(model.likelihood_family), row, drawn))
     rows.sort(key=lambda found: found[0])
 
     out = pathlib.Path(out)
@@ -126,15 +126,14 @@ def _common_blocks(measured):
     return {name: blocks[max(common)] for name, blocks in sizes.items()}
 
 
-def _window(likelihood_family):
-    """A key that orders windows by what they show, and the window as the paper writes it."""
+def _shown(likelihood_family):
+    """A key that orders windows by what they show."""
     network = getattr(likelihood_family, "network", None)
     if network is None:
-        return (0, True), "nothing"
+        return 0, True
     above, left, right, _ = network.receptive_field
-    width, grey = left + 1 + right, getattr(likelihood_family, "grey_window", False)
-    text = f"{width}x{above} above, {left} left{', grey' if grey else ''}"
-    return (above * width + left, not grey), text
+    colours = not getattr(likelihood_family, "grey_window", False)
+    return above * (left + 1 + right) + left, colours
 
 
 # === What is shown ===

@@ -101,7 +101,7 @@ def train(
                 *([CollapseWarning()] if model.latent_dim else []),
                 *extra,
                 history,
-                RunRecord(out, command, images=len(images)),
+                RunRecord(out, command, recipe.initial_weights, images=len(images)),
                 checkpoint,
                 *callbacks,
             ],

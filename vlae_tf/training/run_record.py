@@ -25,6 +25,8 @@ class RunRecord(keras.callbacks.Callback):
     Args:
         folder: of the run.
         command: what the user typed; `sys.argv` unless given.
+        initial_weights: path of the weights that the run began with. Where they lie in the folder
+            of another run, its epochs and seconds, and those before it, are kept as `earlier`.
         **facts: further values to keep, such as the number of images.
 
     Example:
@@ -33,11 +35,17 @@ class RunRecord(keras.callbacks.Callback):
         'run.json'
     """
 
-    def __init__(self, folder, command=None, **facts):
+    def __init__(self, folder, command=None, initial_weights=None, **facts):
         super().__init__()
         self.path = pathlib.Path(folder) / "run.json"
         self.command = command or shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])
         self.facts = facts
+        if initial_weights is not None:
+            first = pathlib.Path(initial_weights).with_name("run.json")
+            # Resumed, the run need not have at hand what it began with.
+            self.facts |= _earlier(_read(first)) or {
+                key: value for key, value in _read(self.path).items() if key == "earlier"
+            }
 
     def on_train_begin(self, logs=None):
         self._last = time.perf_counter()
@@ -53,7 +61,7 @@ class RunRecord(keras.callbacks.Callback):
             "versions": _versions(),
             "hardware": _hardware(),
         }
-        self._parts = json.loads(self.path.read_text())["parts"] if self.path.exists() else []
+        self._parts = _read(self.path).get("parts", [])
 
     def on_epoch_end(self, epoch, logs=None):
         if self._part["first_epoch"] is None:
@@ -73,6 +81,17 @@ class RunRecord(keras.callbacks.Callback):
             "parts": parts,
         }
         write_text(self.path, json.dumps(record, indent=2) + "\n")
+
+
+def _read(path):
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _earlier(record):
+    if not record:
+        return {}
+    before = record.get("earlier", {"epochs": 0, "wall_time_s": 0.0})
+    return {"earlier": {key: round(before[key] + record[key], 1) for key in before}}
 
 
 def _before(epoch, part):
