@@ -60,9 +60,11 @@ def test_from_a_recipe_to_a_zoo_entry(tiny_recipe_file, tmp_path, monkeypatch):
 
 def test_control_is_trained_and_put_beside(tiny_recipe_file, tiny_run, tmp_path):
     control, out = tmp_path / "control", tmp_path / "metrics.json"
-    run("train", tiny_recipe_file, "--control", "--epochs", 1, "--out", control, "--quiet")
+    changed = ["--epochs", 2, "--dtype", "mixed_bfloat16"]
+    run("train", tiny_recipe_file, "--control", *changed, "--out", control, "--quiet")
     recipe = json.loads((control / "recipe.json").read_text())
-    assert recipe["model"]["latent_dim"] == 0 and recipe["epochs"] == 1
+    assert recipe["model"]["latent_dim"] == 0
+    assert (recipe["epochs"], recipe["dtype"]) == (2, "mixed_bfloat16")
     run("evaluate", tiny_run, "--importance-samples", 2, "--control", control, "--out", out)
     assert np.isfinite(json.loads(out.read_text())["control"]["gain"])
 

@@ -24,6 +24,9 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Length of the run, in place of the recipe's.")
     ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32 or mixed_bfloat16, in place of the recipe's.")
+    ] = None,
     data_dir: DataDir = None,
     tensorboard: Annotated[bool, typer.Option(help="Also write TensorBoard logs.")] = False,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
@@ -37,8 +40,8 @@ def train(
     chosen = training.Recipe.load(recipe)
     if control:
         chosen = chosen.control()
-    if epochs is not None:
-        chosen = dataclasses.replace(chosen, epochs=epochs)
+    changes = {"epochs": epochs, "dtype": dtype}
+    chosen = dataclasses.replace(chosen, **{k: v for k, v in changes.items() if v is not None})
     _tell_of_slow_policy(chosen.dtype)
     training.train(
         chosen,

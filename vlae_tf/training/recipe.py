@@ -236,9 +236,11 @@ class Recipe:
         modes = ("dynamic", "static", None)
         self._check(self.binarise in modes, "binarise", "dynamic, static or null")
         try:
-            keras.dtype_policies.get(self.dtype)
-        except ValueError as error:
-            self._check(False, "dtype", f"a policy of Keras, such as float32 ({error})")
+            weights = keras.dtype_policies.get(self.dtype).variable_dtype
+        except ValueError:
+            weights = None
+        expected = "a policy of Keras with weights in float32: float32 or mixed_bfloat16, say"
+        self._check(weights == "float32", "dtype", expected)
         self._check_model()
         if self.binarise is not None and self.levels > 2:
             raise ValueError(

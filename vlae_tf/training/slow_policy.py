@@ -33,5 +33,5 @@ def slow_policy_notice(dtype, cpu_info="/proc/cpuinfo"):
         return None
     return (
         f"{dtype} is many times slower than float32 on this CPU, which has no AVX-512: "
-        "better set dtype to float32."
+        "better take --dtype float32."
     )
