@@ -91,6 +91,15 @@ def test_the_control_is_told_beside_the_entry(tiny_zoo):
     assert results.control_sentence(metrics | {"control": of_training}, 3).endswith(", 3 epochs)")
 
 
+def test_the_page_tells_what_the_probe_read(tiny_zoo):
+    assert "vlae-tf probe" not in results.results_page()
+    read = {"accuracy": 0.9512, "standard_error": 0.0021}
+    probe = {"train_images": 1000, "test_images": 500, "code": read, "pixels": read}
+    (tiny_zoo / "tiny" / "probe.json").write_text(json.dumps(probe))
+    page = results.results_page()
+    assert "of 1,000 training images" in page and "accuracy of 95.1 ± 0.2 %" in page
+
+
 def test_an_entry_loads_and_draws(tiny_zoo):
     assert zoo.list() == ["tiny"] and zoo.list("t*y") == ["tiny"] and zoo.list("x*") == []
     assert zoo.load("tiny").sample(2, seed=0).shape == (2, 8, 8, 1)

@@ -119,7 +119,7 @@ _SECTION = """## {name}
 
 {likelihood}
 
-Control: {control}. {published}
+Control: {control}. {published}{probe}
 
 Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on
 {cores} ({cpu}), {backend}{earlier}. Weights: sha256 `{sha256:.12}...`
@@ -201,5 +201,23 @@ def _section(name):
         likelihood=likelihood_table(metrics),
         control=control_sentence(metrics, told["epochs_in_all"]),
         published=published_sentence(name, metrics),
+        probe=_probe_sentence(zoo.folder(name)),
         sha256=metrics["weights_sha256"],
+    )
+
+
+def _probe_sentence(folder):
+    """What `vlae-tf probe` has left in an entry."""
+    path = folder / "probe.json"
+    if not path.is_file():
+        return ""
+    probe = json.loads(path.read_text())
+    code, pixels = (
+        f"{100 * probe[name]['accuracy']:.1f} ± {100 * probe[name]['standard_error']:.1f} %"
+        for name in ("code", "pixels")
+    )
+    return (
+        f"\n\nA linear classifier of {probe['train_images']:,} training images names the class of "
+        f"a test image from its code with an accuracy of {code}, from its pixels with {pixels} "
+        f"({probe['test_images']:,} test images, `vlae-tf probe`)."
     )

@@ -31,6 +31,16 @@ def test_features_of_any_scale_count_alike():
     )
 
 
+def test_the_penalty_is_chosen_where_features_outnumber_what_they_tell():
+    # 200 features of which one tells the class, with noise: without a strong penalty the others
+    # are learned by heart.
+    labels = RNG.integers(0, 2, 1200)
+    features = RNG.normal(size=(1200, 200))
+    features[:, 0] += 3.0 * labels
+    result = linear_probe(features[:200], labels[:200], features[200:], labels[200:])
+    assert result["C"] < 1.0 and result["accuracy"] > 0.7
+
+
 def test_codes_and_pixels_of_a_run(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
         probe, "load_labels", lambda name, split, _: np.arange(32 if split == "train" else 64) % 2

@@ -11,19 +11,24 @@ from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
 from vlae_tf.training.files import sha256, write_text
 
+# Inverse strengths of the L2 penalty to choose from, and the folds that the choice is made by.
+_STRENGTHS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+_FOLDS = 3
+
 
 def linear_probe(features, labels, test_features, test_labels):
     """Accuracy of logistic regression from features to classes, and its standard error.
 
-    Features are brought to mean 0 and variance 1 first. The error is that of a proportion,
-    sqrt(a (1 - a) / n).
+    Features are brought to mean 0 and variance 1 first. The strength C of the classifier's penalty
+    is chosen by cross-validation on the training features, so that many features, such as pixels,
+    are not at a disadvantage. The error is that of a proportion, sqrt(a (1 - a) / n).
 
     Args:
         features, test_features: `(n, d)`.
         labels, test_labels: integers, `(n,)`.
 
     Returns:
-        A dict of `accuracy` and `standard_error` on the test features.
+        A dict of `accuracy` and `standard_error` on the test features, and the C that was chosen.
 
     Raises:
         ImportError: if scikit-learn is not installed.
@@ -41,14 +46,20 @@ def linear_probe(features, labels, test_features, test_labels):
     if importlib.util.find_spec("sklearn") is None:
         raise ImportError("A linear probe needs scikit-learn: pip install 'vlae_tf[sklearn]'")
     from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, KFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    classifier = GridSearchCV(
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+        {"logisticregression__C": _STRENGTHS},
+        cv=KFold(_FOLDS, shuffle=True, random_state=0),
+    )
     classifier.fit(np.asarray(features, "float32"), labels)
     accuracy = float(classifier.score(np.asarray(test_features, "float32"), test_labels))
     error = float(np.sqrt(accuracy * (1 - accuracy) / len(test_labels)))
-    return {"accuracy": accuracy, "standard_error": error}
+    (chosen,) = classifier.best_params_.values()
+    return {"accuracy": accuracy, "standard_error": error, "C": chosen}
 
 
 def probe_run(folder, path=None, num_images=10_000, seed=0, data_dir=None, dtype="float32"):
