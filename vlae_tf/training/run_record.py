@@ -95,7 +95,7 @@ def _earlier(record):
 
 
 def _before(epoch, part):
-    kept = part["epochs_s"][: epoch - part["first_epoch"]]
+    kept = part["epochs_s"][: max(epoch - part["first_epoch"], 0)]
     return {**part, **_totals(kept), "epochs_s": kept}
 
 
