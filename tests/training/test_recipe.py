@@ -107,6 +107,7 @@ def test_binary_file(tmp_path):
         ("binarise", "sometimes", "dynamic, static or null"),
         ("jit_compile", 1, "of type bool"),
         ("dtype", "float31", "a policy of Keras"),
+        ("dtype", "float64", "with weights in float32"),
     ],
 )
 def test_wrong_field(field, value, expected):
