@@ -305,6 +305,12 @@ def test_grey_images_from_a_generator_make_the_loss_nan_and_not_the_weights(tiny
             yield (BAD_ARRAYS["grey"][0],)
 
     model = compiled(tiny_vlae())
+    before = [ops.convert_to_numpy(v.value) for v in model.trainable_variables]
+    history = model.fit(batches(), steps_per_epoch=1, shuffle=False, verbose=0).history
+    assert np.isnan(history["loss"][0])
+    for old, variable in zip(before, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(old, ops.convert_to_numpy(variable.value))
+    # Later on the momentum of the optimiser still moves them.
     model.fit(images, epochs=1, verbose=0)
     history = model.fit(batches(), steps_per_epoch=2, shuffle=False, verbose=0).history
     assert np.isnan(history["loss"][0])
