@@ -158,8 +158,8 @@ Weights: Apache-2.0. {licence}
 
 
 def _window(likelihood_family):
-    shown = window(likelihood_family)
-    return f"a decoder whose window is {shown}" if shown else "a factorised decoder"
+    (pixels, _), shown = window(likelihood_family)
+    return f"a decoder whose window is {shown}" if pixels else "a factorised decoder"
 
 
 def _licence(dataset):

@@ -28,13 +28,15 @@ def control_nll(metrics, block):
 
 
 def window(likelihood_family):
-    """The window of a decoder as the paper writes it, width x height in pixels, or None."""
+    """A key that orders windows by what they show, and the window as the paper writes it: width x
+    height in pixels, or "nothing"."""
     network = getattr(likelihood_family, "network", None)
     if network is None:
-        return None
+        return (0, True), "nothing"
     above, left, right, _ = network.receptive_field
-    grey = ", grey" if getattr(likelihood_family, "grey_window", False) else ""
-    return f"{left + 1 + right}x{above} above, {left} left{grey}"
+    width, grey = left + 1 + right, getattr(likelihood_family, "grey_window", False)
+    text = f"{width}x{above} above, {left} left{', grey' if grey else ''}"
+    return (above * width + left, not grey), text
 
 
 def number_of_images(block, metrics):

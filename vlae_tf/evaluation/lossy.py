@@ -65,16 +65,17 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
     rows = []
     for name, block in _common_blocks(measured).items():
         model = load_run(folders[name], "float32")
+        size, shown = window(model.likelihood_family)
         row = {
             "name": name,
-            "window": window(model.likelihood_family) or "nothing",
+            "window": shown,
             "latent_dim": model.latent_dim,
             "control": control_nll(measured[name], block),
             **{key: value for key, value in block.items() if key != "command"},
         }
         code = np.tile(model.encode(images), (draws, 1))
         drawn = model.decode(code, seed=seed).reshape(draws, *images.shape)
-        rows.append((_shown(model.likelihood_family), row, drawn))
+        rows.append((size, row, drawn))
     rows.sort(key=lambda found: found[0])
 
     out = pathlib.Path(out)
@@ -124,16 +125,6 @@ def _common_blocks(measured):
             f"samples. Received: {told}"
         )
     return {name: blocks[max(common)] for name, blocks in sizes.items()}
-
-
-def _shown(likelihood_family):
-    """A key that orders windows by what they show."""
-    network = getattr(likelihood_family, "network", None)
-    if network is None:
-        return 0, True
-    above, left, right, _ = network.receptive_field
-    colours = not getattr(likelihood_family, "grey_window", False)
-    return above * (left + 1 + right) + left, colours
 
 
 # === What is shown ===
