@@ -192,7 +192,7 @@ def test_killed_run_goes_on_to_the_same_file(make_run, monkeypatch):
     assert [*folder.glob("partial-*")] == [partial]
     seen = []
     again = evaluate_run(folder, **arguments, progress=lambda done, total: seen.append(done))
-    assert again["likelihood"][0] == expected["likelihood"][0]
+    assert again | {"likelihood": again["likelihood"][:1]} == expected
     assert min(seen) == 12  # of 24 pairs
     assert not [*folder.glob("partial-*")]
 
@@ -220,7 +220,7 @@ def test_weights_that_change_while_they_are_loaded_are_loaded_again(make_run, mo
         calls.append(model)
         return model
 
-    monkeypatch.setattr("vlae_tf.evaluation.run.load_run", an_epoch_ends)
+    monkeypatch.setattr("vlae_tf.training.run.load_run", an_epoch_ends)
     metrics = evaluate_run(folder, importance_samples=2)
     weights = (folder / "model.weights.h5").read_bytes()
     assert metrics["weights_sha256"] == hashlib.sha256(weights).hexdigest()

@@ -7,9 +7,10 @@ import pathlib
 import numpy as np
 
 from vlae_tf.datasets import load_labels
-from vlae_tf.training import Recipe, load_run
+from vlae_tf.training import Recipe
 from vlae_tf.training.data import split_images
-from vlae_tf.training.files import sha256, write_text
+from vlae_tf.training.files import write_text
+from vlae_tf.training.run import load_hashed_run
 
 # Inverse strengths of the L2 penalty to choose from, and the folds that the choice is made by.
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
@@ -95,10 +96,10 @@ def probe_run(folder, path=None, num_images=10_000, seed=0, data_dir=None, dtype
     rows = np.random.default_rng(seed).permutation(len(labels["train"]))[:num_images]
     images["train"], labels["train"] = images["train"][rows], labels["train"][rows]
 
-    model = load_run(folder, dtype)
+    model, weights = load_hashed_run(folder, dtype)
     result = {
         "dataset": recipe.dataset,
-        "weights_sha256": sha256(folder / "model.weights.h5"),
+        "weights_sha256": weights,
         "train_images": len(rows),
         "test_images": len(labels["test"]),
     }

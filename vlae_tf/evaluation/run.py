@@ -8,9 +8,10 @@ import numpy as np
 from vlae_tf.backend import row_seeds
 from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
-from vlae_tf.training import Recipe, load_run
+from vlae_tf.training import Recipe
 from vlae_tf.training.data import binarisation, split_images
-from vlae_tf.training.files import sha256, write_text
+from vlae_tf.training.files import write_text
+from vlae_tf.training.run import load_hashed_run
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
 
@@ -77,7 +78,7 @@ def evaluate_run(
     folder = pathlib.Path(folder)
     path = folder / "metrics.json" if path is None else pathlib.Path(path)
     recipe = Recipe.load(folder / "recipe.json")
-    model, weights = _loaded(folder, dtype)
+    model, weights = load_hashed_run(folder, dtype)
     record = {
         "dataset": recipe.dataset,
         "split": split,
@@ -88,7 +89,7 @@ def evaluate_run(
     _written(path, record)  # says at once, not after hours, that the file is another's
     if control is not None:
         trained = _control_record(pathlib.Path(control), recipe)
-        control, trained["weights_sha256"] = _loaded(pathlib.Path(control), dtype)
+        control, trained["weights_sha256"] = load_hashed_run(pathlib.Path(control), dtype)
 
     images = split_images(recipe, split, seed, data_dir)
     rows = _rows(len(images), num_images, seed)
@@ -135,16 +136,6 @@ def write_metrics(path, metrics):
             f"Every figure must be finite to be written. Received: metrics={metrics}"
         ) from error
     write_text(pathlib.Path(path), text + "\n")
-
-
-def _loaded(folder, dtype):
-    """The model of a run and the sha256 of its weights: of one epoch, though the run may go on."""
-    weights = folder / "model.weights.h5"
-    while True:
-        before = sha256(weights) if weights.is_file() else None
-        model = load_run(folder, dtype)
-        if sha256(weights) == before:
-            return model, before
 
 
 def _written(path, record):

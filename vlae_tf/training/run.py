@@ -6,7 +6,7 @@ import pathlib
 import keras
 
 from vlae_tf import models
-from vlae_tf.training.files import load_weights
+from vlae_tf.training.files import load_weights, sha256
 
 
 def load_run(folder, dtype=None):
@@ -46,6 +46,16 @@ def load_run(folder, dtype=None):
         raise ValueError(f"{path} must hold a VLAE. Received: a {type(model).__name__}")
     load_weights(model, path.with_name("model.weights.h5"))
     return model
+
+
+def load_hashed_run(folder, dtype=None):
+    """As `load_run`, with the sha256 of the weights: of one epoch, though the run may go on."""
+    weights = pathlib.Path(folder) / "model.weights.h5"
+    while True:
+        before = sha256(weights) if weights.is_file() else None
+        model = load_run(folder, dtype)
+        if sha256(weights) == before:
+            return model, before
 
 
 def model_config(model):
