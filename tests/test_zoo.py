@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from vlae_tf import publishing, results, zoo
-from vlae_tf.evaluation import importance_weighted_log_prob
+from vlae_tf.evaluation import evaluate_run, importance_weighted_log_prob
+from vlae_tf.evaluation.run import log_prob_path
+
+# Entries that were measured before these were kept have none.
+_LOG_PROBS = sorted(zoo.FOLDER.glob("*/metrics-*.npy"))
 
 
 @pytest.mark.parametrize("name", zoo.list())
@@ -29,6 +33,28 @@ def test_the_published_likelihood_is_plausible_for_the_examples(name):
         log_prob = file["log_prob"]
     error = log_prob.std() / np.sqrt(len(log_prob))
     assert abs(-log_prob.mean() - metrics["nll"]) < 5 * error
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", sorted({path.parent.name for path in _LOG_PROBS}))
+def test_the_published_mean_is_that_of_log_probabilities_which_can_be_had_again(name, tmp_path):
+    folder, metrics = zoo.folder(name), zoo.info(name)["metrics"]
+    for block in metrics["likelihood"]:
+        log_prob = np.load(log_prob_path(folder / "metrics.json", block)).astype("float64")
+        assert -log_prob.mean() == pytest.approx(block["nll"], rel=1e-6)
+        error = log_prob.std(ddof=1) / np.sqrt(len(log_prob))
+        assert error == pytest.approx(block["nll_standard_error"], rel=1e-5)
+
+    best = metrics["likelihood"][0]
+    arguments = {"importance_samples": best["importance_samples"], "seed": metrics["seed"]}
+    again = evaluate_run(folder, tmp_path / "again.json", num_images=8, **arguments)
+    [block] = again["likelihood"]
+    rows = np.random.default_rng(metrics["seed"]).permutation(best["num_images"])[:8]
+    np.testing.assert_allclose(
+        np.load(log_prob_path(tmp_path / "again.json", block)),
+        np.load(log_prob_path(folder / "metrics.json", best))[np.sort(rows)],
+        atol=0.1,  # the published one may have been measured with mixed_bfloat16
+    )
 
 
 @pytest.mark.parametrize("name", zoo.list())
@@ -148,9 +174,22 @@ def test_metrics_of_other_weights_are_not_published(tiny_run, tmp_path):
         publishing.publish(run, tmp_path / "new")
 
 
+@pytest.mark.parametrize("content", [None, np.ones(8, "float32")])
+def test_means_of_other_log_probabilities_are_not_published(tiny_run, tmp_path, content):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    (run / "metrics-8x2.npy").unlink()
+    if content is not None:
+        np.save(run / "metrics-8x2.npy", content)
+    with pytest.raises(ValueError, match="evaluate it again. Received: .* without metrics-8x2.npy"):
+        publishing.publish(run, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_publishing_replaces_an_entry_whole(tiny_zoo, tiny_run):
     (tiny_zoo / "tiny" / "left_over.txt").write_text("old")
     publishing.publish(tiny_run, tiny_zoo / "tiny")
+    assert (tiny_zoo / "tiny" / "metrics-8x2.npy").is_file()
     assert not (tiny_zoo / "tiny" / "left_over.txt").exists()
     metrics = json.loads((tiny_zoo / "tiny" / "metrics.json").read_text())
     assert metrics["likelihood"][0]["command"] == "vlae-tf evaluate run"

@@ -15,6 +15,7 @@ from vlae_tf.evaluation import (
     plot_samples,
 )
 from vlae_tf.evaluation.figures import window
+from vlae_tf.evaluation.run import log_prob_path
 from vlae_tf.results import control_sentence, facts, likelihood_table, published_sentence
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
@@ -42,7 +43,7 @@ def publish(run, folder, data_dir=None):
         data_dir: where TFDS keeps its data.
 
     Raises:
-        ValueError: if the run has not been measured.
+        ValueError: if the run has not been measured, or what was measured of each image is gone.
     """
     run, folder = pathlib.Path(run), pathlib.Path(folder)
     missing = [name for name in _COPIED if not (run / name).is_file()]
@@ -58,12 +59,13 @@ def publish(run, folder, data_dir=None):
             "`run` must have metrics of its own weights: evaluate it again. "
             f"Received: run={str(run)!r} with weights of sha256 {weights}"
         )
+    log_probs = [_log_prob(run, block) for block in metrics["likelihood"]]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publishing-") as temporary:
         entry = pathlib.Path(temporary) / folder.name
         entry.mkdir()
-        for name in _COPIED:
-            shutil.copy(run / name, entry)
+        for path in [*(run / name for name in _COPIED), *log_probs]:
+            shutil.copy(path, entry)
         model = load_run(entry, "float32")  # as `zoo.load` gives it
         recipe = Recipe.load(entry / "recipe.json")
         images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)
@@ -75,6 +77,17 @@ def publish(run, folder, data_dir=None):
         plot_history(entry / "history.csv", entry / "history.png")
         (entry / "card.md").write_text(card(folder.name, entry))
         _replace(folder, entry, pathlib.Path(temporary) / "before")
+
+
+def _log_prob(run, block):
+    """The file of a block's log-probabilities, which must be those that its mean was taken of."""
+    path = log_prob_path(run / "metrics.json", block)
+    if not path.is_file() or not np.isclose(-np.load(path).mean(dtype="float64"), block["nll"]):
+        raise ValueError(
+            "`run` must have the log-probabilities that its metrics are the mean of: evaluate it "
+            f"again. Received: run={str(run)!r} without {path.name} of mean {-block['nll']:.4f}"
+        )
+    return path
 
 
 def _replace(folder, entry, aside):

@@ -1,7 +1,8 @@
 """The zoo: trained models that load by name, offline.
 
 An entry is a folder of data without code: `config.json` (the serialised model), `model.weights.h5`,
-`recipe.json`, `metrics.json` (what `vlae-tf evaluate` wrote, with the sha256 of the weights),
+`recipe.json`, `metrics.json` (what `vlae-tf evaluate` wrote, with the sha256 of the weights) and
+what its means are of (`metrics-10000x256.npy`: log p(x) of 10,000 images, by 256 samples),
 `history.csv`, `examples.npz` (a few test images), `card.md` and pictures.
 """
 

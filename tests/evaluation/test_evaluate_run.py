@@ -6,6 +6,7 @@ import pytest
 
 from vlae_tf.datasets import binarised
 from vlae_tf.evaluation import evaluate, evaluate_run, write_metrics
+from vlae_tf.evaluation.run import log_prob_path
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.run import model_config
 
@@ -53,9 +54,11 @@ def test_file_holds_the_figures_and_how_they_came_about(make_run):
     [block] = metrics["likelihood"]
     images = binarised(make_run.images, seed=5)
     expected = evaluate(load_run(folder), images, importance_samples=3, seed=5)
+    np.testing.assert_array_equal(np.load(folder / "metrics-12x3.npy"), expected.pop("log_prob"))
     assert block == {**expected, "command": "vlae-tf evaluate run"}
     assert sorted(path.name for path in folder.iterdir()) == [
         "config.json",
+        "metrics-12x3.npy",
         "metrics.json",
         "model.weights.h5",
         "recipe.json",
@@ -71,6 +74,10 @@ def test_further_blocks_stand_beside_the_first(make_run):
         )
     held = [(b["num_images"], b["importance_samples"], b["command"]) for b in metrics["likelihood"]]
     assert held == [(12, 3, "1"), (5, 4, "3"), (5, 2, "2")]
+    for block in metrics["likelihood"]:
+        log_prob = np.load(log_prob_path(folder / "metrics.json", block))
+        assert log_prob.shape == (block["num_images"],)
+        assert -log_prob.mean() == pytest.approx(block["nll"])
 
 
 def test_fewer_images_are_not_the_first_and_keep_their_noise(make_run, monkeypatch):

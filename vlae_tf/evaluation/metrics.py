@@ -36,8 +36,10 @@ def evaluate(
         progress: called with the pairs done and those in all, after each step.
 
     Returns:
-        A dict ready for JSON, means over images:
+        A dict of means over images, ready for JSON but for the first:
 
+        - `log_prob`: float32 `(n,)`, nats, of each image, so that two models can be compared image
+          by image;
         - `nll`, `nll_standard_error`, `elbo`, `reconstruction`, `kl`: nats an image;
         - `bits_per_dim` of the nll; `code_bits`, the kl in bits;
         - `active_units`: how many dimensions of the code tell images apart;
@@ -79,6 +81,7 @@ def evaluate(
     measured = terms(model, samples)
     elbo, kl = float(measured["elbo"].mean()), float(measured["kl"].mean())
     metrics = {
+        "log_prob": measured["log_prob"].astype("float32"),
         **_nll(measured["log_prob"], model),
         "elbo": elbo,
         "reconstruction": elbo + kl,

@@ -10,7 +10,7 @@ from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
 from vlae_tf.training import Recipe
 from vlae_tf.training.data import binarisation, split_images
-from vlae_tf.training.files import write_text
+from vlae_tf.training.files import whole, write_text
 from vlae_tf.training.run import load_hashed_run
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
@@ -36,6 +36,10 @@ def evaluate_run(
     `evaluate` returns it, for each number of images and samples that was asked for; the one with
     the most images comes first. Blocks of the same weights are kept, those of others are dropped.
     `control` stands beside them, with the epochs and the command of its training.
+
+    Beside the file lies one for each block, `<name>-<images>x<samples>.npy`: log p(x) of each image
+    in nats, float32, in the order of the split. Means and errors can be had of it again, and two
+    models be compared image by image.
 
     Fewer images than all are drawn at random, for data sets tend to begin with the easier half;
     they keep their noise, so that blocks over the same images differ by their samples alone.
@@ -104,6 +108,7 @@ def evaluate_run(
         partial,
         progress,
     )
+    log_prob = block.pop("log_prob")
     written = _written(path, record)
     if control is not None:
         written["control"] = {**block.pop("control"), **trained}
@@ -113,8 +118,15 @@ def evaluate_run(
     blocks.sort(key=lambda b: [b[k] for k in size], reverse=True)
     metrics = {**record, "likelihood": blocks, **written}
     write_metrics(path, metrics)
+    with whole(log_prob_path(path, block)) as temporary, temporary.open("wb") as file:
+        np.save(file, log_prob)
     partial.remove()
     return metrics
+
+
+def log_prob_path(path, block):
+    """Where log p(x) of each image of a block lies, beside the metrics at `path`."""
+    return path.with_name(f"{path.stem}-{block['num_images']}x{block['importance_samples']}.npy")
 
 
 def write_metrics(path, metrics):
