@@ -47,7 +47,10 @@ def test_published_means_are_of_log_probabilities_that_can_be_had_again(path, tm
 
     if block is metrics["likelihood"][0]:  # of all images
         arguments = {"importance_samples": block["importance_samples"], "seed": metrics["seed"]}
-        evaluate_run(path.parent, tmp_path / "again.json", num_images=8, **arguments)
+        try:
+            evaluate_run(path.parent, tmp_path / "again.json", num_images=8, **arguments)
+        except FileNotFoundError as error:  # not every machine has prepared every data set
+            pytest.skip(str(error))
         [again] = tmp_path.glob("*.npy")
         rows = np.random.default_rng(metrics["seed"]).permutation(len(log_prob))[:8]
         # The published ones may have been measured in mixed_bfloat16.
