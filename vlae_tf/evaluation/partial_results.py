@@ -5,7 +5,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.training.files import whole
+from vlae_tf.training.files import write_array
 
 
 class PartialResults:
@@ -54,8 +54,7 @@ class PartialResults:
         """Keeps `rows` under a fingerprint, in the place of what was there."""
         self._arrays[fingerprint] = rows
         if self.path is not None:
-            with whole(self._file(fingerprint)) as temporary, temporary.open("wb") as file:
-                np.save(file, rows)
+            write_array(self._file(fingerprint), rows)
 
     def remove(self):
         """Forgets what was asked for or saved here, once the figures are safe elsewhere."""

@@ -10,7 +10,7 @@ from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
 from vlae_tf.training import Recipe
 from vlae_tf.training.data import binarisation, split_images
-from vlae_tf.training.files import whole, write_text
+from vlae_tf.training.files import write_array, write_text
 from vlae_tf.training.run import load_hashed_run
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
@@ -118,8 +118,7 @@ def evaluate_run(
     blocks.sort(key=lambda b: [b[k] for k in size], reverse=True)
     metrics = {**record, "likelihood": blocks, **written}
     write_metrics(path, metrics)
-    with whole(log_prob_path(path, block)) as temporary, temporary.open("wb") as file:
-        np.save(file, log_prob)
+    write_array(log_prob_path(path, block), log_prob)
     partial.remove()
     return metrics
 

@@ -6,6 +6,7 @@ import os
 import warnings
 
 import h5py
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -26,6 +27,11 @@ def whole(path):
 def write_text(path, text):
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_array(path, array):
+    with whole(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array)
 
 
 def load_weights(model, path):
