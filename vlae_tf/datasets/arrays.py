@@ -114,24 +114,24 @@ def named(entry, split, data_dir, feature="image"):
         builder.download_and_prepare()
     try:
         if entry.name == "omniglot":
-            images = _omniglot(entry, split, data_dir)
+            values = _omniglot(entry, split, data_dir, feature)
         else:
             parts = entry.splits[split].split("+")
-            images = np.concatenate([_read(builder, part, lambda x: x[feature]) for part in parts])
+            values = np.concatenate([_read(builder, part, feature) for part in parts])
     except AssertionError as error:  # this is how TFDS says that it is not prepared
         raise FileNotFoundError(_how_to_get(entry.name, data_dir, builder)) from error
     expected = sum(entry.sizes[part] for part in split.split("+"))
-    if len(images) != expected:
+    if len(values) != expected:
         log.warning(
             "%s, split %r: %d of the published %d images are in %s; a figure made with them must "
             "say so.",
             entry.name,
             split,
-            len(images),
+            len(values),
             expected,
             builder.data_path,
         )
-    return images
+    return values
 
 
 def _lies_in_manual_dir(builder):
@@ -142,16 +142,21 @@ def _lies_in_manual_dir(builder):
     )
 
 
-def _read(builder, split, decode):
-    """What `decode` gives of the examples of a TFDS split, in the order they are stored in."""
+def _read(builder, split, feature, convert=lambda value: value):
+    """A feature of all examples of a TFDS split, in the order they are stored in."""
     import tensorflow_datasets as tfds
 
-    # TFDS would keep small data sets in memory, decoded: a gigabyte of Omniglot.
-    once = tfds.ReadConfig(try_autocache=False)
-    dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=once)
-    # Batches, not single images: 50,000 conversions to NumPy would take most of the time.
-    dataset = dataset.map(decode, num_parallel_calls=os.cpu_count()).batch(1000).prefetch(2)
-    return np.concatenate(list(tfds.as_numpy(dataset)))
+    dataset = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        # TFDS would keep small data sets in memory, decoded: a gigabyte of Omniglot.
+        read_config=tfds.ReadConfig(try_autocache=False),
+        # Labels need no pictures decoded.
+        decoders=tfds.decode.PartialDecoding([feature]),
+    )
+    dataset = dataset.map(lambda x: convert(x[feature]), num_parallel_calls=os.cpu_count())
+    # Batches, not single examples: 50,000 conversions to NumPy would take most of the time.
+    return np.concatenate(list(tfds.as_numpy(dataset.batch(1000).prefetch(2))))
 
 
 @functools.lru_cache(maxsize=1)
@@ -159,16 +164,18 @@ def _all_omniglot(data_dir):
     """All of Omniglot at 28x28 in its fixed random order; the only slow one, so kept (25 MB)."""
     builder = tfds_builder("omniglot", data_dir)
     # Its three colour channels are equal.
-    parts = [_read(builder, part, lambda x: x["image"][..., 0]) for part in ("train", "test")]
+    parts = [_read(builder, part, "image", lambda x: x[..., 0]) for part in ("train", "test")]
     strokes = (np.concatenate(parts) < 128).astype(np.uint8)  # black ink on white paper becomes 1
-    return shrink(strokes[random_order(strokes)])
+    labels = np.concatenate([_read(builder, part, "label") for part in ("train", "test")])
+    order = random_order(strokes)
+    return {"image": shrink(strokes[order]), "label": labels[order]}
 
 
-def _omniglot(entry, split, data_dir):
-    images = _all_omniglot(data_dir)
+def _omniglot(entry, split, data_dir, feature):
+    values = _all_omniglot(data_dir)[feature]
     bounds = np.cumsum([0, *entry.sizes.values()])
     parts = dict(zip(entry.sizes, zip(bounds[:-1], bounds[1:], strict=True), strict=True))
-    return np.concatenate([images[slice(*parts[part])] for part in split.split("+")])
+    return np.concatenate([values[slice(*parts[part])] for part in split.split("+")])
 
 
 def _how_to_get(name, data_dir, builder):

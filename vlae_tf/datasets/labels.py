@@ -5,15 +5,13 @@ import numpy as np
 from vlae_tf.datasets.arrays import named
 from vlae_tf.datasets.registry import SPLITS, info
 
-_WITHOUT = ("mnist_static", "omniglot")
-
 
 def load_labels(name, split="train", data_dir=None) -> np.ndarray:
     """The class of each image that `load_arrays(name, split)` gives, int64 `(n,)`.
 
     Args:
-        name: a name in `DATASETS` whose images have classes: not `mnist_static`, of which they were
-            never published, nor `omniglot`, whose images are put in another order here.
+        name: a name in `DATASETS` other than `mnist_static`, whose classes were never published.
+            The classes of `omniglot` are its 1,623 characters.
         split: as for `load_arrays`.
         data_dir: the TFDS directory; None means `TFDS_DATA_DIR`, or TFDS' own default.
 
@@ -30,6 +28,6 @@ def load_labels(name, split="train", data_dir=None) -> np.ndarray:
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     entry = info(name)
-    if name in _WITHOUT:
+    if name == "mnist_static":
         raise ValueError(f"`name` must be a data set with classes. Received: name={name!r}")
     return named(entry, split, data_dir, feature="label")
