@@ -120,10 +120,16 @@ def test_the_control_is_told_beside_the_entry(tiny_zoo):
 def test_the_page_tells_what_the_probe_read(tiny_zoo):
     assert "vlae-tf probe" not in results.results_page()
     read = {"accuracy": 0.9512, "standard_error": 0.0021}
+    dataset = json.loads((tiny_zoo / "tiny" / "metrics.json").read_text())["dataset"]
     probe = {"train_images": 1000, "test_images": 500, "code": read, "pixels": read}
-    (tiny_zoo / "tiny" / "probe.json").write_text(json.dumps(probe))
+    path = tiny_zoo / "tiny" / "probe.json"
+    path.write_text(json.dumps(probe | {"dataset": dataset}))
     page = results.results_page()
     assert "of 1,000 training images" in page and "accuracy of 95.1 ± 0.2 %" in page
+    assert "--dataset" not in page
+    path.write_text(json.dumps(probe | {"dataset": "mnist_dynamic"}))
+    page = results.results_page()
+    assert "a test image of mnist_dynamic" in page and "probe --dataset mnist_dynamic`" in page
 
 
 def test_an_entry_loads_and_draws(tiny_zoo):

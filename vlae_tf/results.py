@@ -201,12 +201,12 @@ def _section(name):
         likelihood=likelihood_table(metrics),
         control=control_sentence(metrics, told["epochs_in_all"]),
         published=published_sentence(name, metrics),
-        probe=_probe_sentence(zoo.folder(name)),
+        probe=_probe_sentence(zoo.folder(name), metrics["dataset"]),
         sha256=metrics["weights_sha256"],
     )
 
 
-def _probe_sentence(folder):
+def _probe_sentence(folder, dataset):
     """What `vlae-tf probe` has left in an entry."""
     path = folder / "probe.json"
     if not path.is_file():
@@ -216,8 +216,10 @@ def _probe_sentence(folder):
         f"{100 * probe[name]['accuracy']:.1f} ± {100 * probe[name]['standard_error']:.1f} %"
         for name in ("code", "pixels")
     )
+    other = "" if probe["dataset"] == dataset else probe["dataset"]
+    of, option = (f" of {other}", f" --dataset {other}") if other else ("", "")
     return (
         f"\n\nA linear classifier of {probe['train_images']:,} training images names the class of "
-        f"a test image from its code with an accuracy of {code}, from its pixels with {pixels} "
-        f"({probe['test_images']:,} test images, `vlae-tf probe`)."
+        f"a test image{of} from its code with an accuracy of {code}, from its pixels with {pixels} "
+        f"({probe['test_images']:,} test images, `vlae-tf probe{option}`)."
     )

@@ -7,6 +7,7 @@ import pytest
 
 from vlae_tf.datasets import load_labels
 from vlae_tf.evaluation import linear_probe, probe, probe_run
+from vlae_tf.training import data
 
 RNG = np.random.default_rng(0)
 
@@ -50,6 +51,19 @@ def test_codes_and_pixels_of_a_run(tiny_run, tmp_path, monkeypatch):
     assert (result["train_images"], result["test_images"]) == (20, 64)
     for name in ("code", "pixels"):
         assert 0 <= result[name]["accuracy"] <= 1
+
+
+def test_images_and_classes_of_another_data_set(tiny_run, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="Unknown data set"):
+        probe_run(tiny_run, tmp_path / "probe.json", dataset="digits")
+    asked = []
+    images = RNG.integers(0, 256, (30, 8, 8, 1), "uint8")
+    monkeypatch.setattr(
+        probe, "load_labels", lambda name, *_: asked.append(name) or np.arange(30) % 2
+    )
+    monkeypatch.setattr(data, "load_arrays", lambda name, *_, **__: asked.append(name) or images)
+    result = probe_run(tiny_run, tmp_path / "probe.json", dataset="mnist_dynamic")
+    assert set(asked) == {result["dataset"]} == {"mnist_dynamic"}
 
 
 def test_data_without_classes():

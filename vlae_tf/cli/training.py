@@ -103,6 +103,10 @@ def evaluate(
 def probe(
     source: Source,
     images: Annotated[int, typer.Option(help="Training images for the classifier.")] = 10_000,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Of the images and classes; the run's own if absent."),
+    ] = None,
     out: Annotated[
         pathlib.Path | None, typer.Option(help="File to write; probe.json of the run if absent.")
     ] = None,
@@ -114,7 +118,9 @@ def probe(
     from vlae_tf import evaluation, zoo
 
     with console.status("Encoding and classifying"):
-        result = evaluation.probe_run(zoo.locate(source), out, images, seed, data_dir, dtype)
+        result = evaluation.probe_run(
+            zoo.locate(source), out, images, seed, data_dir, dtype, dataset
+        )
     table = Table("a linear classifier of", "accuracy", "±")
     for name in ("code", "pixels"):
         measured = result[name]

@@ -1,5 +1,6 @@
 """How much of an image's class a linear classifier reads off its code."""
 
+import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -63,7 +64,9 @@ def linear_probe(features, labels, test_features, test_labels):
     return {"accuracy": accuracy, "standard_error": error, "C": chosen}
 
 
-def probe_run(folder, path=None, num_images=10_000, seed=0, data_dir=None, dtype="float32"):
+def probe_run(
+    folder, path=None, num_images=10_000, seed=0, data_dir=None, dtype="float32", dataset=None
+):
     """Probe the codes of a run, and raw pixels beside them; writes probe.json.
 
     The classifier is fitted on images of the "train" split and measured on all of "test".
@@ -75,13 +78,15 @@ def probe_run(folder, path=None, num_images=10_000, seed=0, data_dir=None, dtype
         seed: of that choice, and of the draw by which images of a "dynamic" set are made binary.
         data_dir: where TFDS keeps its data.
         dtype: policy of the convolutions.
+        dataset: name of the data set that images and classes are of; the run's own unless given.
+            The classes of `mnist_static` were never published: "mnist_dynamic" has the same digits.
 
     Returns:
         What was written: a dict of `code` and `pixels`, each as `linear_probe` gives it, the number
         of images, and the sha256 of the weights.
 
     Raises:
-        ValueError: for a data set without classes.
+        ValueError: for a data set without classes, or with images of another shape than the run's.
 
     Example:
         >>> from vlae_tf.evaluation import probe_run
@@ -89,6 +94,8 @@ def probe_run(folder, path=None, num_images=10_000, seed=0, data_dir=None, dtype
     """
     folder = pathlib.Path(folder)
     recipe = Recipe.load(folder / "recipe.json")
+    if dataset is not None:
+        recipe = dataclasses.replace(recipe, dataset=dataset)
     images, labels = {}, {}
     for split in ("train", "test"):
         labels[split] = load_labels(recipe.dataset, split, data_dir)
