@@ -162,6 +162,7 @@ def _plot_curves(rows, metrics, path):
         axes.spines[["top", "right"]].set_visible(False)
     controls = [np.nan if row["control"] is None else row["control"] for row in rows]
     if not np.isnan(controls).all():
-        both[0].plot(range(len(rows)), [in_unit(c, metrics) for c in controls], "sC7")
-        both[0].annotate("without a code", (0.03, 0.03), xycoords="axes fraction", color="C7")
+        controls = [in_unit(control, metrics) for control in controls]
+        both[0].plot(range(len(rows)), controls, "sC7", label="without a code")
+        both[0].legend(frameon=False)
     figure.savefig(path)
