@@ -132,6 +132,22 @@ def test_fit_does_not_advance_its_validation_images():
     np.testing.assert_array_equal(np.concatenate(seen), np.concatenate([validation, validation]))
 
 
+@pytest.mark.parametrize(("n", "size"), [(20, 8), (16, 8), (5, 8)])
+def test_tensorflow_gets_the_same_batches(n, size):
+    arguments = dict(images=grey(n), batch_size=size, binarise=True, drop_remainder=size < n)
+    expected = np.concatenate(epochs(ImageBatches(**arguments, initial_epoch=1), 3))
+    batches = ImageBatches(**arguments, initial_epoch=1)
+    dataset = batches.to_tf_dataset()
+    assert dataset.element_spec.shape == (min(n, size), 4, 4, 1)
+    drawn = dataset.take(3 * batches.num_batches).as_numpy_iterator()
+    np.testing.assert_array_equal(np.concatenate(list(drawn)), expected)
+
+
+def test_tensorflow_gets_no_batches_of_two_sizes():
+    with pytest.raises(ValueError, match="`drop_remainder` must be set.*Received: batch_size=4"):
+        ImageBatches(numbered(10), 4).to_tf_dataset()
+
+
 @pytest.mark.parametrize("index", [-1, 3])
 def test_a_batch_that_is_not_there_is_an_error(index):
     with pytest.raises(IndexError, match=rf"0 <= index < 3.*Received: index={index}"):

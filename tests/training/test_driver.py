@@ -59,6 +59,25 @@ def copy(finished, tmp_path):
     return shutil.copytree(finished[0], tmp_path / "copy")
 
 
+# === Speed ===
+
+
+def test_tensorflow_reads_no_generator(images, tiny_recipe, tmp_path, monkeypatch):
+    """The first one makes every later step of the process slow: `ImageBatches.to_tf_dataset`."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("needs TensorFlow")
+    import tensorflow as tf
+
+    def from_generator(*_, **__):
+        raise AssertionError("a generator is read")
+
+    monkeypatch.setattr(tf.data.Dataset, "from_generator", from_generator)
+    recipe = tiny_recipe(images, epochs=1)
+    train(recipe, tmp_path / "run", verbose=0)
+    with open(tmp_path / "run" / "history.csv", newline="") as file:
+        assert "val_elbo" in next(csv.DictReader(file))  # it validated, too
+
+
 # === What a run leaves ===
 
 

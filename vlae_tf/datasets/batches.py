@@ -19,6 +19,8 @@ class ImageBatches(keras.utils.PyDataset):
     them; for evaluation give images with a fixed draw, in a fixed order:
     `ImageBatches(binarised(images), 128, shuffle=False)`. (The model should be built, as a `VLAE`
     always is: to build one, Keras begins and ends an epoch more on the JAX backend.)
+    With TensorFlow on a CPU `fit(batches.to_tf_dataset(), steps_per_epoch=batches.num_batches)`
+    sees the same batches and is faster, up to twice as fast.
 
     Args:
         images: uint8 array (n, height, width, channels); binary pixels or intensities 0..255.
@@ -88,6 +90,52 @@ class ImageBatches(keras.utils.PyDataset):
     def num_batches(self):
         rounding = math.floor if self.drop_remainder else math.ceil
         return rounding(len(self.images) / self.batch_size)
+
+    def to_tf_dataset(self):
+        """The batches as a `tf.data.Dataset`, epoch after epoch without end.
+
+        TensorFlow is told the size of a batch, with which its graph is a ninth faster
+        (mnist_static on a CPU). And it reads no generator, as Keras would of a `PyDataset`: with
+        the first of those it has the C library return freed memory to the system at once
+        (M_TRIM_THRESHOLD), and from then on every step spends up to half of its time on getting it
+        back.
+
+        The epochs are counted here, as they are drawn: use the batches for nothing else meanwhile.
+
+        Raises:
+            ValueError: if the last batch would be smaller than the others.
+
+        Example:
+            >>> import numpy as np
+            >>> batches = ImageBatches(np.zeros((10, 28, 28, 1), np.uint8), 5)
+            >>> batches.to_tf_dataset().element_spec.shape
+            TensorShape([5, 28, 28, 1])
+        """
+        import tensorflow as tf
+
+        if len(self.images) % self.batch_size and self.num_batches > 1 and not self.drop_remainder:
+            raise ValueError(
+                "`drop_remainder` must be set, or `batch_size` divide the number of images, "
+                f"{len(self.images)}: all batches of a `tf.data.Dataset` with known shapes are of "
+                f"one size. Received: batch_size={self.batch_size}, drop_remainder=False"
+            )
+
+        def batch(step):
+            index = int(step) % self.num_batches
+            if index == 0:
+                self.on_epoch_begin()
+            (images,) = self[index]
+            if index == self.num_batches - 1:
+                self.on_epoch_end()
+            return images
+
+        size = min(self.batch_size, len(self.images))
+
+        def draw(step):
+            images = tf.numpy_function(batch, [step], self.images.dtype)
+            return tf.ensure_shape(images, (size, *self.images.shape[1:]))
+
+        return tf.data.Dataset.counter().map(draw).prefetch(2)
 
     def on_epoch_begin(self):
         self._begun = True

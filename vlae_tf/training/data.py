@@ -53,35 +53,18 @@ def training_batches(recipe, images, initial_epoch=0):
 
 
 def training_data(recipe, images, initial_epoch=0):
-    """Arguments for `fit`: the `training_batches`, and what makes it take them as they come.
-
-    TensorFlow is given batches whose size it knows, for which its graph is a ninth faster
-    (mnist_static on CPU); Keras does not tell it the size of those of an `ImageBatches`.
-    """
+    """Arguments for `fit`: the `training_batches`, and what makes it take them as they come."""
     batches = training_batches(recipe, images, initial_epoch)
     if keras.backend.backend() != "tensorflow":
         return {"x": batches, "shuffle": False}
     steps = batches.num_batches
-    return {"x": _without_end(batches), "steps_per_epoch": steps, "shuffle": False}
+    return {"x": batches.to_tf_dataset(), "steps_per_epoch": steps, "shuffle": False}
 
 
-def _without_end(batches):
-    """Epoch after epoch as one `tf.data.Dataset`."""
-    import tensorflow as tf
-
-    def generate():
-        while True:
-            batches.on_epoch_begin()
-            yield from (batches[index] for index in range(batches.num_batches))
-            batches.on_epoch_end()
-
-    (first,) = batches[0]
-    spec = tf.TensorSpec(first.shape, first.dtype)
-    return tf.data.Dataset.from_generator(generate, output_signature=(spec,)).prefetch(2)
-
-
-def validation_batches(images):
-    return ImageBatches(images, 250, shuffle=False)
+def validation_data(images):
+    """Arguments for `fit`, to validate on these images after each epoch, if there are any."""
+    # As an array: Keras reads an `ImageBatches` as a generator, which makes TensorFlow slow.
+    return {} if images is None else {"validation_data": images, "validation_batch_size": 250}
 
 
 def _stored(recipe, split, data_dir):

@@ -13,7 +13,7 @@ from vlae_tf.training.data import (
     training_batches,
     training_data,
     training_images,
-    validation_batches,
+    validation_data,
     validation_images,
 )
 from vlae_tf.training.files import load_weights, write_text
@@ -75,7 +75,7 @@ def train(
     _check_folder(out, recipe)
     extra = [_tensorboard(out)] if tensorboard else []
     images = training_images(recipe, data_dir)
-    held_out = validation_images(recipe, data_dir)
+    held_out = validation_data(validation_images(recipe, data_dir))
     steps = training_batches(recipe, images).num_batches
 
     checkpoint = Checkpoint(out)
@@ -90,9 +90,9 @@ def train(
     try:
         model.fit(
             **training_data(recipe, images, initial_epoch=epoch),
+            **held_out,
             initial_epoch=epoch,
             epochs=recipe.epochs,
-            validation_data=None if held_out is None else validation_batches(held_out),
             verbose=verbose,
             callbacks=[
                 # On JAX a look at the weights stops the machine from working ahead.

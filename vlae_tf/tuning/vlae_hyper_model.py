@@ -10,7 +10,7 @@ from vlae_tf.training.averaged_evaluation import averaged_weights
 from vlae_tf.training.data import (
     training_data,
     training_images,
-    validation_batches,
+    validation_data,
     validation_images,
 )
 from vlae_tf.training.driver import compiled_model
@@ -81,7 +81,7 @@ class VLAEHyperModel(keras_tuner.HyperModel):
         if not args and "x" not in kwargs:
             kwargs = {
                 **training_data(recipe, self._training_images, kwargs.get("initial_epoch", 0)),
-                "validation_data": validation_batches(self._validation_images),
+                **validation_data(self._validation_images),
                 **kwargs,
             }
         return model.fit(*args, epochs=epochs, callbacks=callbacks, **kwargs)
