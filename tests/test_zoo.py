@@ -121,15 +121,22 @@ def test_the_page_tells_what_the_probe_read(tiny_zoo):
     assert "vlae-tf probe" not in results.results_page()
     read = {"accuracy": 0.9512, "standard_error": 0.0021}
     dataset = json.loads((tiny_zoo / "tiny" / "metrics.json").read_text())["dataset"]
-    probe = {"train_images": 1000, "test_images": 500, "code": read, "pixels": read}
+    probe = {"train_images": 10_000, "test_images": 500, "code": read, "pixels": read}
+    probe |= {"classifier": "logistic_regression", "dataset": dataset}
     path = tiny_zoo / "tiny" / "probe.json"
-    path.write_text(json.dumps(probe | {"dataset": dataset}))
+    path.write_text(json.dumps(probe))
     page = results.results_page()
-    assert "of 1,000 training images" in page and "accuracy of 95.1 ± 0.2 %" in page
-    assert "--dataset" not in page
+    assert "to 10,000 training images" in page and "accuracy of 95.1 ± 0.2 %" in page
+    assert "`vlae-tf probe`" in page
     path.write_text(json.dumps(probe | {"dataset": "mnist_dynamic"}))
     page = results.results_page()
     assert "a test image of mnist_dynamic" in page and "probe --dataset mnist_dynamic`" in page
+    path.write_text(
+        json.dumps(probe | {"classifier": "linear_discriminant_analysis", "train_images": 900})
+    )
+    page = results.results_page()
+    assert "(linear discriminant analysis)" in page
+    assert "probe --classifier linear_discriminant_analysis --images 900`" in page
 
 
 def test_an_entry_loads_and_draws(tiny_zoo):

@@ -221,8 +221,14 @@ def _probe_sentence(folder, dataset):
     )
     other = "" if probe["dataset"] == dataset else probe["dataset"]
     of, option = (f" of {other}", f" --dataset {other}") if other else ("", "")
+    classifier = probe["classifier"].replace("_", " ")
+    if classifier != "logistic regression":
+        option += f" --classifier {probe['classifier']}"
+    if probe["train_images"] != 10_000:
+        option += f" --images {probe['train_images']}"
     return (
-        f"\n\nA linear classifier of {probe['train_images']:,} training images names the class of "
-        f"a test image{of} from its code with an accuracy of {code}, from its pixels with {pixels} "
+        f"\n\nA linear classifier ({classifier}) fitted to {probe['train_images']:,} training "
+        f"images names the class of a test image{of} from its code with an accuracy of {code}, "
+        f"from its pixels with {pixels} "
         f"({probe['test_images']:,} test images, `vlae-tf probe{option}`)."
     )

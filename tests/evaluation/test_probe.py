@@ -12,13 +12,19 @@ from vlae_tf.training import data
 RNG = np.random.default_rng(0)
 
 
-def test_it_reads_what_is_linear_and_nothing_else():
+CLASSIFIERS = pytest.mark.parametrize(
+    "classifier", ["logistic_regression", "linear_discriminant_analysis"]
+)
+
+
+@CLASSIFIERS
+def test_it_reads_what_is_linear_and_nothing_else(classifier):
     labels = RNG.integers(0, 3, 600)
     told = np.eye(3)[labels] * 5 + RNG.normal(size=(600, 3))
-    result = linear_probe(told[:400], labels[:400], told[400:], labels[400:])
+    result = linear_probe(told[:400], labels[:400], told[400:], labels[400:], classifier)
     assert result["accuracy"] > 0.95
     noise = RNG.normal(size=(600, 3))
-    result = linear_probe(noise[:400], labels[:400], noise[400:], labels[400:])
+    result = linear_probe(noise[:400], labels[:400], noise[400:], labels[400:], classifier)
     assert abs(result["accuracy"] - 1 / 3) < 4 * result["standard_error"]
     assert result["standard_error"] == pytest.approx(np.sqrt(2 / 9 / 200), rel=0.1)
 
@@ -32,14 +38,22 @@ def test_features_of_any_scale_count_alike():
     )
 
 
-def test_the_penalty_is_chosen_where_features_outnumber_what_they_tell():
+@CLASSIFIERS
+def test_its_bound_is_chosen_where_features_outnumber_what_they_tell(classifier):
     # 200 features of which one tells the class, with noise: without a strong penalty the others
     # are learned by heart.
-    labels = RNG.integers(0, 2, 1200)
-    features = RNG.normal(size=(1200, 200))
+    rng = np.random.default_rng(0)  # its own: which values are chosen depends on the draw
+    labels = rng.integers(0, 2, 1200)
+    features = rng.normal(size=(1200, 200))
     features[:, 0] += 3.0 * labels
-    result = linear_probe(features[:200], labels[:200], features[200:], labels[200:])
-    assert result["C"] < 1.0 and result["accuracy"] > 0.7
+    result = linear_probe(features[:200], labels[:200], features[200:], labels[200:], classifier)
+    bounded = result["C"] < 1.0 if "C" in result else result["shrinkage"] > 0.0
+    assert bounded and result["accuracy"] > 0.7
+
+
+def test_another_classifier_is_named():
+    with pytest.raises(ValueError, match="`classifier` must be one of logistic_regression"):
+        linear_probe([[0.0]], [0], [[0.0]], [0], classifier="forest")
 
 
 def test_codes_and_pixels_of_a_run(tiny_run, tmp_path, monkeypatch):

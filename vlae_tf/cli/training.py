@@ -107,6 +107,12 @@ def probe(
         str | None,
         typer.Option(help="Of the images and classes; the run's own if absent."),
     ] = None,
+    classifier: Annotated[
+        str,
+        typer.Option(
+            help="logistic_regression, or linear_discriminant_analysis for many hundred classes."
+        ),
+    ] = "logistic_regression",
     out: Annotated[
         pathlib.Path | None, typer.Option(help="File to write; probe.json of the run if absent.")
     ] = None,
@@ -119,9 +125,9 @@ def probe(
 
     with console.status("Encoding and classifying"):
         result = evaluation.probe_run(
-            zoo.locate(source), out, images, seed, data_dir, dtype, dataset
+            zoo.locate(source), out, images, seed, data_dir, dtype, dataset, classifier
         )
-    table = Table("a linear classifier of", "accuracy", "±")
+    table = Table(f"{classifier.replace('_', ' ')} of", "accuracy", "±")
     for name in ("code", "pixels"):
         measured = result[name]
         table.add_row(name, f"{measured['accuracy']:.2%}", f"{measured['standard_error']:.2%}")
