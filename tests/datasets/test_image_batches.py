@@ -132,6 +132,12 @@ def test_fit_does_not_advance_its_validation_images():
     np.testing.assert_array_equal(np.concatenate(seen), np.concatenate([validation, validation]))
 
 
+needs_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="needs TensorFlow"
+)
+
+
+@needs_tensorflow
 @pytest.mark.parametrize(("n", "size"), [(20, 8), (16, 8), (5, 8)])
 def test_tensorflow_gets_the_same_batches(n, size):
     arguments = dict(images=grey(n), batch_size=size, binarise=True, drop_remainder=size < n)
@@ -143,6 +149,7 @@ def test_tensorflow_gets_the_same_batches(n, size):
     np.testing.assert_array_equal(np.concatenate(list(drawn)), expected)
 
 
+@needs_tensorflow
 def test_tensorflow_gets_no_batches_of_two_sizes():
     with pytest.raises(ValueError, match="`drop_remainder` must be set.*Received: batch_size=4"):
         ImageBatches(numbered(10), 4).to_tf_dataset()
