@@ -127,7 +127,7 @@ def test_the_page_tells_what_the_probe_read(tiny_zoo):
     path.write_text(json.dumps(probe))
     page = results.results_page()
     assert "to 10,000 training images" in page and "accuracy of 95.1 ± 0.2 %" in page
-    assert "`vlae-tf probe`" in page
+    assert "`vlae-tf probe`" in page and "--dataset" not in page
     path.write_text(json.dumps(probe | {"dataset": "mnist_dynamic"}))
     page = results.results_page()
     assert "a test image of mnist_dynamic" in page and "probe --dataset mnist_dynamic`" in page

@@ -73,14 +73,23 @@ def test_shape_that_the_images_do_not_have(images, tiny_recipe):
         training_images(recipe)
 
 
-def test_tensorflow_knows_the_size_of_a_batch(images, tiny_recipe):
+def test_tensorflow_knows_the_size_of_a_batch_and_gets_the_same_batches(grey, tiny_recipe):
     if keras.backend.backend() != "tensorflow":
         pytest.skip("needs TensorFlow")
-    recipe = tiny_recipe(images, batch_size=3)
-    stored = training_images(recipe)
-    given = training_data(recipe, stored)
-    assert given["x"].element_spec.shape == (3, *stored.shape[1:])
-    assert given["steps_per_epoch"] == len(stored) // 3
+    recipe = tiny_recipe(grey, binarise="dynamic", batch_size=3)
+    images = training_images(recipe)
+    given = training_data(recipe, images, initial_epoch=1)
+    assert given["x"].element_spec.shape == (3, *images.shape[1:])
+
+    batches = training_batches(recipe, images, initial_epoch=1)
+    expected = []
+    for _ in range(2):
+        batches.on_epoch_begin()
+        expected += [x for (x,) in batches]
+        batches.on_epoch_end()
+    assert given["steps_per_epoch"] == len(images) // 3 == len(expected) / 2
+    drawn = [x.numpy() for x in given["x"].take(len(expected))]
+    np.testing.assert_array_equal(drawn, expected)
 
 
 def test_fewer_images_than_a_batch_are_one(images, tiny_recipe):
