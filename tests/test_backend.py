@@ -29,6 +29,14 @@ def test_neighbouring_seeds_have_no_row_in_common():
     assert len(set(rows.tolist())) == 500
 
 
+def test_no_two_rows_have_the_same_seed():
+    # The hash alone gives rows 938 and 1834 of seed 43 the same one.
+    seeds = row_seeds(43, 100_000)
+    assert len(np.unique(seeds)) == 100_000 and seeds.min() >= 0
+    np.testing.assert_array_equal(row_seeds(43, 1900), seeds[:1900])
+    assert seeds[1834] == seeds[938] + 1
+
+
 @pytest.mark.parametrize("seeds", [[4, 5, 6], np.array([4, 5, 6]), np.array([4, 5, 6], "uint8")])
 def test_seeds_of_rows_are_taken_as_they_are(seeds):
     np.testing.assert_array_equal(row_seeds(seeds, 3), [4, 5, 6])
@@ -36,7 +44,7 @@ def test_seeds_of_rows_are_taken_as_they_are(seeds):
 
 @pytest.mark.parametrize(
     "seed",
-    [-1, 1.0, "0", True, None, [1, 2], np.array([1.0, 2.0, 3.0]), np.ones((3, 1), int)],
+    [-1, 1.0, "0", True, None, [1, 2], np.array([1.0, 2.0, 3.0]), np.ones((3, 1), int), [0, 1, 2**31]],
     ids=repr,
 )
 def test_a_seed_that_is_none_is_refused(seed):
@@ -87,6 +95,12 @@ def test_noise_has_the_moments_of_its_distribution():
     assert abs((normal**4).mean() - 3) < 0.6
     assert uniform.min() >= 0 and uniform.max() < 1
     assert abs(uniform.mean() - 0.5) < 0.02 and abs(uniform.std() - 12**-0.5) < 0.01
+
+
+def test_noise_is_finite_where_the_generator_ends():
+    # Number 2,440,044 of seed 6 has the highest of the values that TensorFlow's uniform noise has.
+    noise = noise_of(row_normal, [6], (2**22,))
+    assert np.isfinite(noise).all() and 5 < noise.max() < 6 and -6 < noise.min() < -5
 
 
 @pytest.mark.parametrize("draw", NOISES)

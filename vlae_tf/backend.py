@@ -46,10 +46,11 @@ def step_seed(generator):
 def row_seeds(seed, count):
     """One seed per row, int32 `(count,)`, from one integer (or the seeds themselves).
 
-    Row i has the same seed whatever `count` is, so a longer batch starts with the shorter one.
+    Row i has the same seed whatever `count` is, so a longer batch starts with the shorter one. No
+    two rows of one integer have the same seed.
 
     Raises:
-        ValueError: if `seed` is neither a non-negative integer nor one integer per row.
+        ValueError: if `seed` is neither a non-negative integer nor one int32 per row.
 
     Example:
         >>> from vlae_tf.backend import row_seeds
@@ -59,15 +60,28 @@ def row_seeds(seed, count):
     seeds = np.asarray(seed)
     if seeds.dtype.kind in "iu":
         if seeds.ndim == 0 and seeds >= 0:
-            # Hashed, so that the rows of seed 0 and of seed 1 have no seed in common.
+            # Hashed, so that the rows of seed 1 are not those of seed 0 moved by one.
             words = np.random.SeedSequence(int(seeds)).generate_state(count)
-            return (words >> 1).astype("int32")
-        if seeds.shape == (count,):
+            return _without_repeats((words >> 1).astype("int32"))
+        if seeds.shape == (count,) and (seeds == seeds.astype("int32")).all():
             return seeds.astype("int32")
     raise ValueError(
-        "`seed` must be a non-negative integer, or integers, one for each of the "
+        "`seed` must be a non-negative integer, or integers of 32 bits, one for each of the "
         f"{count} rows. Received: seed={seed!r}"
     )
+
+
+def _without_repeats(seeds):
+    """The hash repeats itself, in most batches of 50,000: then the later row takes the next seed
+    that none before it has, which does not depend on the rows behind it."""
+    if len(np.unique(seeds)) < len(seeds):
+        taken = set()
+        for row, seed in enumerate(seeds.tolist()):
+            while seed in taken:
+                seed = (seed + 1) % 2**31
+            taken.add(seed)
+            seeds[row] = seed
+    return seeds
 
 
 def row_normal(seeds, shape, salt=0):
@@ -92,7 +106,11 @@ def _row_noise(seeds, shape, salt, kind):
             # The 24 bits that a float32 holds: 0 <= uniform < 1.
             bits = tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32))
             uniform = tf.cast(bits, tf.float32) * 2.0**-24
-            return uniform if kind == "uniform" else tf.math.ndtri(uniform + 2.0**-25)
+            if kind == "uniform":
+                return uniform
+            # Halfway between two of its values, but not where that is rounded up to 1: the last
+            # would be infinite.
+            return tf.math.ndtri(tf.minimum(uniform + 2.0**-25, 1 - 2.0**-24))
 
         return tf.map_fn(
             # Row by row, as the last bits of a vectorised loop depend on where a number stands.
