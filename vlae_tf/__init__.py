@@ -15,6 +15,7 @@ _MODULES = (
     "objectives",
     "serving",
     "training",
+    "tuning",
     "zoo",
 )
 
