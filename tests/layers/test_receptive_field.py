@@ -140,6 +140,22 @@ def test_every_pixel_sees_its_window_as_far_as_the_image_goes(case):
         assert seen[i, j, row, column] == ((row - i, column - j) in offsets)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [(gated, 1, (9, 11), 1), pytest.param((gated, 2, 3, (5, 5)), marks=jax)],
+    ids=lambda case: f"{case[0].__name__}{case[1:]}",
+)
+def test_a_full_context_is_all_that_came_before(case):
+    # One kernel of twice the image less one, or blocks that add up to the image.
+    make, *options = case
+    network, _ = make(*options)
+    image = np.random.default_rng(0).normal(size=(5, 6, 1))
+    network.build((None, 5, 6, 1))
+    seen = jacobian(randomise(network), image).reshape(30, 30) != 0
+    np.testing.assert_array_equal(seen, np.tri(30, k=-1, dtype=bool))
+    assert network.receptive_field.above >= 4 and network.receptive_field.left >= 5
+
+
 @jax
 @pytest.mark.parametrize("make", [LocalPixelCNN, ResidualPixelCNN, GatedPixelCNN])
 def test_every_pixel_sees_the_code_at_its_own_place(make):

@@ -295,11 +295,54 @@ def test_paper_recipe_is_the_papers():
     assert (recipe.ema_momentum, recipe.learning_rate) == (0.998, 0.002)
 
 
-@pytest.mark.parametrize("encoder", ["resnet", "densenet"])
+@pytest.mark.parametrize("name", ["mnist_dynamic", "omniglot", "caltech101_silhouettes"])
+def test_paper_recipes_of_binary_images_differ_by_tied_weights_alone(name):
+    static, recipe = Recipe.load("mnist_static_paper"), Recipe.load(f"{name}_paper")
+    assert static.differences(recipe) == ["dataset", "model"] and recipe.dataset == name
+    network = recipe.model["likelihood_family"]["network"]
+    likelihood = recipe.model["likelihood_family"] | {"network": network | {"tied": True}}
+    assert not network["tied"]
+    assert recipe.model | {"likelihood_family": likelihood} == static.model
+
+
+@pytest.mark.parametrize("encoder", ["resnet", "densenet", "resnet_paper", "densenet_paper"])
 def test_window_of_the_colour_recipes_is_7x4(encoder):
+    # As many outputs as an image has channels: a paper-size network takes them one after another.
     network = Recipe.load(f"cifar10_{encoder}").model["likelihood_family"]["network"]
-    above, left, right, _ = build_part("network", network, dtype="float32").receptive_field
+    network = build_part("network", network | {"output_channels": 3}, dtype="float32")
+    above, left, right, _ = network.receptive_field
     assert (left + 1 + right, above, left) == (7, 4, 3)
+
+
+def test_recipe_of_the_full_context_sees_all_of_an_image():
+    recipe = Recipe.load("cifar10_full_context")
+    network = recipe.model["likelihood_family"]["network"]
+    above, left, right, _ = build_part("network", network, dtype="float32").receptive_field
+    height, width, _ = DATASETS[recipe.dataset].image_shape
+    assert above >= height - 1 and left >= width - 1 and right >= width - 1
+
+
+@pytest.mark.parametrize("encoder", ["resnet", "densenet"])
+def test_paper_recipes_of_colours_have_the_papers_sizes(encoder):
+    model = Recipe.load(f"cifar10_{encoder}_paper").model
+    assert model["encoder"]["filters"] == model["decoder"]["filters"] == [48, 96, 96]
+    prior, network = model["prior_family"], model["likelihood_family"]["network"]
+    assert (prior["code_shape"], prior["steps"], prior["filters"]) == ([8, 8, 16], 6, 128)
+    assert (network["blocks"], network["groups"]) == (4, 3)
+
+
+@pytest.mark.parametrize("window", ["4x2", "5x3", "7x4_grey"])
+def test_lossy_paper_recipes_have_the_windows_of_the_small_ones(window):
+    base = Recipe.load("cifar10_densenet_paper")
+    paper = Recipe.load(f"cifar10_lossy_{window}_paper")
+    assert base.differences(paper) == ["model"]
+    small = Recipe.load(f"cifar10_lossy_{window}").model["likelihood_family"]
+    likelihood = paper.model["likelihood_family"]
+    assert likelihood.get("grey_window") == small.get("grey_window")
+    key = "first_kernel_size"
+    assert likelihood["network"][key] == small["network"][key]
+    rest = {**paper.model, "likelihood_family": base.model["likelihood_family"]}
+    assert rest == base.model
 
 
 def test_lossy_recipes_differ_by_their_window_alone():
@@ -318,14 +361,14 @@ def test_lossy_recipes_differ_by_their_window_alone():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", Recipe.names())
-def test_recipe_that_comes_along_takes_a_step(name):
+def test_recipe_that_comes_along_takes_a_few_steps(name):
     recipe = dataclasses.replace(Recipe.load(name), epochs=1, warmup_steps=0)
     image_shape = DATASETS[recipe.dataset].image_shape
     model = recipe.build_model(image_shape)
     model.compile(optimizer=recipe.optimizer(1), run_eagerly=keras.backend.backend() != "jax")
     before = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]
-    images = np.random.default_rng(0).integers(0, recipe.levels, (4, *image_shape), "uint8")
-    history = model.fit(images, verbose=0).history
+    images = np.random.default_rng(0).integers(0, recipe.levels, (6, *image_shape), "uint8")
+    history = model.fit(images, batch_size=2, verbose=0).history
     assert np.isfinite([value for values in history.values() for value in values]).all()
     after = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]
     assert all(np.isfinite(weight).all() for weight in after)
