@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.gradients import stateless_seed
+from tests.gradients import gradient, stateless_seed
 from vlae_tf.distributions import DiscretisedLogisticMixture
 
 pytestmark = [
@@ -66,6 +66,32 @@ def test_it_is_the_oracle(channels):
     good = expected > -25
     assert good.sum() > 20
     np.testing.assert_allclose(np.asarray(log_prob)[good], expected[good], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("log_scale", [-6.5, -4.0, 0.0, 3.0])
+@pytest.mark.parametrize("name", ["logits", "loc", "log_scale", "coefficients"])
+def test_gradients_are_the_oracles(name, log_scale):
+    values = parameters(3, channels=2, log_scale=log_scale)
+    values["log_scale"] = np.full_like(values["log_scale"], log_scale)
+    x = np.array([[0, 7], [128, 130], [255, 250]])
+    # Means within a few scales of the pixel, where float64's differences are good.
+    y, near = 2 * x / 255 - 1, np.random.default_rng(2).uniform(-2, 2, values["loc"].shape)
+    values["loc"] = (y[..., None] + near * np.exp(log_scale)).astype("float32")
+    values["loc"][:, 1] -= values["coefficients"][:, 0] * y[:, :1]
+
+    def of(parameter):
+        mixture = DiscretisedLogisticMixture(**{**values, name: parameter})
+        return ops.sum(mixture.log_prob(x.astype("float32")))
+
+    found, step = gradient(of, values[name]), 1e-3 * np.exp(min(log_scale, 0.0))
+    for place in np.ndindex(values[name].shape):
+        moved = np.zeros(values[name].shape)
+        moved[place] = step
+        high, low = (
+            oracle(x, **{**values, name: values[name].astype("float64") + sign * moved}).sum()
+            for sign in (1, -1)
+        )
+        assert found[place] == pytest.approx((high - low) / (2 * step), rel=0.01, abs=0.01)
 
 
 @pytest.mark.parametrize("log_scale", [-9.0, -4.0, 0.0, 3.0])
@@ -186,6 +212,16 @@ def test_means_of_a_network_are_those_of_channels_that_come_as_expected():
 def test_parameters_that_fit_no_number_of_components():
     with pytest.raises(ValueError, match="multiple of 10 channels.*Received: 99"):
         DiscretisedLogisticMixture.of_parameters(np.zeros((2, 99), "float32"), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"), [("loc", 3), ("log_scale", 2), ("coefficients", 2), ("coefficients", 4)]
+)
+def test_parameters_that_do_not_fit_together(name, rows):
+    values = parameters(2, components=4)
+    values[name] = np.zeros((2, rows, 5 if name == "loc" else 4), "float32")
+    with pytest.raises(ValueError, match=f"`{name}` must have shape .*, 3, 4.*Received: {name}"):
+        DiscretisedLogisticMixture(**values)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "float16"])
