@@ -14,8 +14,9 @@ same command, started again, does the units that have no file yet. Images that c
 are counted and set aside in `OUTPUT/bad-<unit>.jsonl`, with the reason; they stop nothing.
 
 A TFRecord file holds `tf.train.Example`s whose feature `image` (--feature) is an encoded picture,
-as those of TensorFlow Datasets are, or the bytes of the pixels. Grey pictures become those of 0 and
-1 that a binary model takes: 1 where the intensity is at least --threshold.
+as those of TensorFlow Datasets are, or the bytes of the pixels. For a binary model, grey pictures
+become those of 0 and 1 that it takes: 1 where the intensity is at least --threshold. A model of 256
+levels takes the pixels as they are.
 
 All other options are Beam's, such as --runner.
 """
@@ -88,8 +89,8 @@ def _digest(text):
 class ReadUnit(beam.DoFn):
     """The images of a unit, as `prepare` made them, and what is wrong with the others."""
 
-    def __init__(self, shape, feature, threshold, resize):
-        self.shape, self.feature = tuple(shape), feature
+    def __init__(self, shape, levels, feature, threshold, resize):
+        self.shape, self.levels, self.feature = tuple(shape), levels, feature
         self.threshold, self.resize = threshold, resize
 
     def process(self, unit):
@@ -151,10 +152,20 @@ class ReadUnit(beam.DoFn):
                         )
                     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
                 pixels = np.asarray(picture).reshape(self.shape)
-        return pixels if pixels.max() <= 1 else (pixels >= self.threshold).astype("uint8")
+        if self.levels > 2 or pixels.max() <= 1:
+            return pixels
+        return (pixels >= self.threshold).astype("uint8")
 
 
 # === The model ===
+
+
+def count_levels(encode, shape):
+    """How many levels a pixel of the model has: 2, or 256."""
+    # A binary model answers nothing but NaN to what is not of 0 and 1. The code alone does not
+    # tell: it may be empty.
+    answer = encode(image=tf.fill((1, *shape), tf.constant(255, tf.uint8)))
+    return 2 if all(np.isnan(value).all() for value in answer.values()) else 256
 
 
 class Encoder(ModelHandler):
@@ -235,7 +246,9 @@ def run(arguments=None):
     parser.add_argument("--input", required=True, nargs="+", help="TFRecord files and pictures")
     parser.add_argument("--output", required=True, help="a folder")
     parser.add_argument("--feature", default="image", help="of the TFRecord files' examples")
-    parser.add_argument("--threshold", type=int, default=128, help="from which grey becomes 1")
+    parser.add_argument(
+        "--threshold", type=int, default=128, help="from which grey becomes 1, if binary"
+    )
     parser.add_argument("--resize", action="store_true", help="pictures to the model's size")
     parser.add_argument("--unit-size", type=int, default=1000, help="pictures in a unit")
     parser.add_argument("--batch-size", type=int, default=64, help="images given to the model")
@@ -244,8 +257,13 @@ def run(arguments=None):
         if getattr(known, name) < 1:
             parser.error(f"--{name.replace('_', '-')} must be positive: {getattr(known, name)}")
 
-    signature = tf.saved_model.load(known.model).signatures["encode"]
-    shape = signature.structured_input_signature[1]["image"].shape[1:].as_list()
+    # Kept as long as its signature is called: the variables go with it.
+    model = tf.saved_model.load(known.model)
+    encode = model.signatures["encode"]
+    shape = encode.structured_input_signature[1]["image"].shape[1:].as_list()
+    reader = ReadUnit(
+        shape, count_levels(encode, shape), known.feature, known.threshold, known.resize
+    )
     try:
         FileSystems.mkdirs(known.output)
     except OSError:
@@ -258,7 +276,7 @@ def run(arguments=None):
             pipeline
             | "units" >> beam.Create(units)
             | "share among workers" >> beam.Reshuffle()
-            | "read" >> beam.ParDo(ReadUnit(shape, known.feature, known.threshold, known.resize))
+            | "read" >> beam.ParDo(reader)
             | "encode" >> RunInference(Encoder(known.model, known.batch_size))
             | "write" >> beam.ParDo(WriteUnit(known.output))
         )

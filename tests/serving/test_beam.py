@@ -19,6 +19,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+import vlae_tf
+from vlae_tf.models import FactorisedLogisticMixtureLikelihood, ResNetDecoder, ResNetEncoder
+
 SOURCE = Path(__file__).parents[2] / "export" / "beam" / "encode.py"
 PYTHON = os.environ.get("VLAE_TF_BEAM_PYTHON") or (find_spec("apache_beam") and sys.executable)
 pytestmark = [
@@ -124,6 +127,36 @@ def test_images_that_cannot_be_encoded_are_set_aside(exported, model, pictures, 
     assert len(found) == counts["images"] == 6 + 2 + 2
     rows = [found[f"{records}#{number}"] for number in (1, 0)]
     np.testing.assert_allclose(rows, expected(model, pictures[:2]), atol=1e-5)
+
+
+def test_a_model_of_256_levels_takes_the_colours_as_they_are(tmp_path):
+    shape, small = (8, 8, 3), {"filters": [4], "blocks": 1, "units": 8}
+    colour = vlae_tf.VLAE(
+        shape,
+        4,
+        encoder=ResNetEncoder(**small),
+        decoder=ResNetDecoder(shape, maps=2, **small),
+        likelihood_family=FactorisedLogisticMixtureLikelihood(shape),
+    )
+    exported = colour.export(tmp_path / "colour", importance_samples=1)
+    images = np.random.default_rng(0).integers(0, 256, (4, *shape)).astype("uint8")
+    images[1] //= 200  # so dark that it could be taken for one of 0 and 1
+    images[2] //= 4
+    pictures = [tmp_path / f"{number}.png" for number in range(3)]
+    for image, path in zip(images, pictures, strict=False):
+        Image.fromarray(image).save(path)
+    records = tmp_path / "raw.tfrecord"
+    with tf.io.TFRecordWriter(str(records)) as writer:
+        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[images[3].tobytes()]))
+        features = tf.train.Features(feature={"image": feature})
+        writer.write(tf.train.Example(features=features).SerializeToString())
+
+    output = tmp_path / "codes"
+    counts = encode(exported, output, "--input", tmp_path / "*.png", records)
+    assert (counts["images"], counts["bad images"]) == (4, 0)
+    found = codes(output)
+    rows = [found[name] for name in (*map(str, pictures), f"{records}#0")]
+    np.testing.assert_allclose(rows, colour.encode(images), atol=1e-5)
 
 
 def test_killed_pipeline_goes_on(exported, model, pictures, tmp_path):

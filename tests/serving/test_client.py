@@ -8,14 +8,16 @@ import threading
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from typer.testing import CliRunner
 
 import vlae_tf
 from tests.serving import servers
 from vlae_tf import cli
-from vlae_tf.models import LogisticMixtureLikelihood
+from vlae_tf.models import FactorisedLogisticMixtureLikelihood, LogisticMixtureLikelihood
 from vlae_tf.serving import Client, Server
+from vlae_tf.serving.signatures import Signatures
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,8 @@ def test_a_server_of_another_kind_is_said():
         (lambda c: c.decode([]), "`code` must have at least one row"),
         (lambda c: c.decode(np.zeros((1, 5))), r"`code` must be float32 of shape \(None, 4\)"),
         (lambda c: c.sample(0), "`n` must be a positive integer"),
+        (lambda c: c.sample(2, temperature=-1), "`temperature` must .* Received: temperature=-1$"),
+        (lambda c: c.sample(2, temperature=[1, np.nan]), "`temperature` must be at least 0"),
         (lambda c: c.sample(2, seed=-1), "`seed` must be a non-negative integer"),
         (lambda c: c.sample(2, seed=[1, 2, 3]), "one for each of the 2 rows"),
         (lambda c: c.predict("dream", x=1), "`signature` must be one of decode, encode"),
@@ -109,6 +113,38 @@ def test_mistakes_are_value_errors(address, ask, words):
     with Client(address, "tiny", version=1) as client:
         with pytest.raises(ValueError, match=words):
             ask(client)
+
+
+@pytest.mark.parametrize("method", ["encode", "reconstruct", "log_prob"])
+def test_pixels_of_other_levels_are_refused_as_by_the_model(address, model, requests, method):
+    images = requests["encode"]["image"].copy()
+    images[3, 0, 0] = 2  # of one row alone
+    with pytest.raises(ValueError) as expected:
+        model.encode(images)
+    with Client(address, "tiny") as client:
+        with pytest.raises(ValueError) as error:
+            getattr(client, method)(images)
+    assert str(error.value) == str(expected.value)
+
+
+def test_a_model_without_a_code_has_levels_too(tiny_vlae, tmp_path):
+    shape = (2, 2, 1)
+    for name, likelihood in (
+        ("grey", {"likelihood_family": FactorisedLogisticMixtureLikelihood(shape)}),
+        ("binary", {}),
+    ):
+        signatures = Signatures(tiny_vlae(shape, 0, **likelihood), importance_samples=1)
+        image = tf.TensorSpec((None, *shape), tf.uint8, name="image")
+        encode = tf.function(signatures.encode).get_concrete_function(image=image)
+        module = tf.Module()
+        module.weights = list(encode.variables)
+        tf.saved_model.save(module, tmp_path / name / "1", signatures={"encode": encode})
+    with Server(tmp_path, port=0, rest_port=0) as server:
+        with Client(server.grpc_address, "grey") as grey:
+            assert grey.levels() == 256
+            assert grey.encode(np.full((3, *shape), 200)).shape == (3, 0)
+        with Client(server.grpc_address, "binary") as binary:
+            assert binary.levels() == 2
 
 
 def test_a_model_that_is_not_there_is_named(address):

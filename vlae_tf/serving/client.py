@@ -77,7 +77,7 @@ class Client:
         Args:
             images: `(batch, height, width, channels)`, of the model's levels.
         """
-        return self._rows("encode", image=_images(images))["code"]
+        return self._rows("encode", image=self._images(images))["code"]
 
     def decode(self, code, seed=0):
         """Images drawn from p(x | z), uint8 of the model's levels.
@@ -91,7 +91,7 @@ class Client:
 
     def reconstruct(self, images, seed=0):
         """Images drawn from p(x | z) at the codes of `images`, uint8 of the model's levels."""
-        images = _images(images)
+        images = self._images(images)
         return self._rows("reconstruct", image=images, seed=_seeds(seed, len(images)))["image"]
 
     def sample(self, n, seed=0, temperature=1.0):
@@ -104,12 +104,16 @@ class Client:
         """
         if not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"`n` must be a positive integer. Received: n={n!r}")
-        temperature = np.broadcast_to(np.asarray(temperature, "float32"), n)
-        return self._rows("sample", seed=_seeds(seed, n), temperature=temperature)["image"]
+        temperatures = np.broadcast_to(np.asarray(temperature, "float32"), n)
+        if not (temperatures >= 0).all():
+            raise ValueError(
+                f"`temperature` must be at least 0. Received: temperature={temperature!r}"
+            )
+        return self._rows("sample", seed=_seeds(seed, n), temperature=temperatures)["image"]
 
     def log_prob(self, images, seed=0):
         """log p(x) in nats, float32 `(batch,)`, from as many codes as were fixed at export."""
-        images = _images(images)
+        images = self._images(images)
         return self._rows("log_prob", image=images, seed=_seeds(seed, len(images)))["log_prob"]
 
     def predict(self, signature, **inputs):
@@ -119,13 +123,8 @@ class Client:
             signature: its name.
             inputs: arrays, which are sent in the types of the signature.
         """
-        specs = self.signatures()
-        if signature not in specs:
-            raise ValueError(
-                f"`signature` must be one of {', '.join(sorted(specs))}. "
-                f"Received: signature={signature!r}"
-            )
-        taken, given = specs[signature]["inputs"], specs[signature]["outputs"]
+        specs = self._signature(signature)
+        taken, given = specs["inputs"], specs["outputs"]
         if set(inputs) != set(taken):
             raise ValueError(
                 f"`inputs` must be named {', '.join(sorted(taken))}. "
@@ -160,10 +159,11 @@ class Client:
     def levels(self):
         """How many levels a pixel of the model has: 2, or 256."""
         if self._levels is None:
-            shape = self.signatures()["encode"]["inputs"]["image"]["shape"][1:]
-            # A binary model answers NaN to what is not of 0 and 1.
-            code = self.encode(np.full((1, *shape), 255))
-            self._levels = 2 if np.isnan(code).all() else 256
+            # A binary model answers nothing but NaN to what is not of 0 and 1. The code alone does
+            # not tell: it may be empty.
+            answer = self.predict("encode", image=np.full((1, *self._image_shape()), 255))
+            nothing = all(np.isnan(value).all() for value in answer.values())
+            self._levels = 2 if nothing else 256
         return self._levels
 
     def status(self):
@@ -178,6 +178,28 @@ class Client:
 
     def __exit__(self, *error):
         self.close()
+
+    def _signature(self, name):
+        specs = self.signatures()
+        if name not in specs:
+            raise ValueError(
+                f"`signature` must be one of {', '.join(sorted(specs))}. "
+                f"Received: signature={name!r}"
+            )
+        return specs[name]
+
+    def _image_shape(self):
+        return self._signature("encode")["inputs"]["image"]["shape"][1:]
+
+    def _images(self, images):
+        """The images as uint8, at least one, of the model's levels."""
+        images = _not_empty("images", _integers("images", images, "uint8"))
+        # Every model takes 0 and 1: only other images are worth asking the server for its levels.
+        if images.max() > 1:
+            from vlae_tf.models.checks import check_images
+
+            check_images(images, self._image_shape(), self.levels())
+        return images
 
     def _rows(self, signature, **inputs):
         """`predict` in several requests of `batch_size` rows, which gives the same answer."""
@@ -248,10 +270,6 @@ def _integers(name, value, dtype):
             f"Received: {name} of type {array.dtype}"
         )
     return cast
-
-
-def _images(images):
-    return _not_empty("images", _integers("images", images, "uint8"))
 
 
 def _not_empty(name, array):
