@@ -44,7 +44,7 @@ def test_seeds_of_rows_are_taken_as_they_are(seeds):
 
 @pytest.mark.parametrize(
     "seed",
-    [-1, 1.0, "0", True, None, [1, 2], np.array([1.0, 2.0, 3.0]), np.ones((3, 1), int), [0, 1, 2**31]],
+    [-1, 1.0, "0", True, None, [1, 2], np.arange(3.0), np.ones((3, 1), int), [0, 1, 2**31]],
     ids=repr,
 )
 def test_a_seed_that_is_none_is_refused(seed):

@@ -180,6 +180,7 @@ def test_the_table_goes_between_the_marks(tiny_zoo, tmp_path):
         (["train", "clowntown", "--out", "run"], "one of the recipes"),
         (["evaluate", "tiny", "--importance-samples", "0"], "`importance_samples` must be"),
         (["reconstruct", "tiny", "--images", "nowhere"], "nowhere"),
+        (["export", "tiny", "out", "--dtype", "float16"], "`dtype` must be float32 or mixed_bf"),
     ],
 )
 def test_a_mistake_is_one_line(tiny_zoo, tmp_path, monkeypatch, capsys, arguments, words):
@@ -190,6 +191,16 @@ def test_a_mistake_is_one_line(tiny_zoo, tmp_path, monkeypatch, capsys, argument
     assert stop.value.code == 1
     message = capsys.readouterr().err
     assert message.startswith("Error:") and words in message and "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    "arguments", [["reconstruct", "tiny", "--n", "-3"], ["probe", "tiny", "--images", "0"]]
+)
+def test_a_number_of_images_is_positive(tiny_zoo, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 2 and f"'{arguments[2]}'" in result.output
+    assert not list(tmp_path.glob("*.png"))
 
 
 def test_what_stops_a_diverging_run_is_one_line(tiny_recipe_file, monkeypatch, capsys):

@@ -10,10 +10,9 @@ import fnmatch
 import json
 import pathlib
 
-import numpy as np
-
+from vlae_tf.datasets.own import read_numpy
 from vlae_tf.training import load_run
-from vlae_tf.training.files import sha256
+from vlae_tf.training.files import read_metrics, sha256
 
 _PACKAGE = pathlib.Path(__file__).parent
 # Installed inside the package; at the top of the repository in a checkout.
@@ -55,15 +54,14 @@ def info(name):
     return {
         "name": name,
         "recipe": json.loads((path / "recipe.json").read_text()),
-        "metrics": json.loads((path / "metrics.json").read_text()),
+        "metrics": read_metrics(path / "metrics.json"),
         "card": (path / "card.md").read_text(),
     }
 
 
 def examples(name):
     """A few test images that come with an entry, uint8 `(batch, height, width, channels)`."""
-    with np.load(folder(name) / "examples.npz") as file:
-        return file["images"]
+    return read_numpy(folder(name) / "examples.npz")["images"]
 
 
 def load(name, dtype="float32"):
@@ -86,7 +84,7 @@ def load(name, dtype="float32"):
     """
     path = folder(name)
     weights = path / "model.weights.h5"
-    expected = json.loads((path / "metrics.json").read_text())["weights_sha256"]
+    expected = read_metrics(path / "metrics.json")["weights_sha256"]
     received = sha256(weights)
     if received != expected:
         raise ValueError(

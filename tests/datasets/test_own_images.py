@@ -175,7 +175,7 @@ def test_another_file_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("image_shape", "words"),
     [
-        ((5, 4, 3), r"must be \(5, 4, 1\).*Received: image_shape=\(5, 4, 3\)"),
+        ((5, 4, 3), r"array must have the `image_shape` \(5, 4, 3\). Received: .*\(5, 4, 1\)"),
         ((5, 4), r"must be \(height, width, channels\).*Received: image_shape=\(5, 4\)"),
         ((5, 4, 2), "with 1 or 3 channels"),
     ],
@@ -183,3 +183,9 @@ def test_another_file_is_refused(tmp_path):
 def test_a_wrong_image_shape_is_an_error(image_shape, words):
     with pytest.raises(ValueError, match=words):
         load_arrays(random_images(), image_shape=image_shape)
+
+
+def test_a_file_of_images_of_another_shape_is_named(tmp_path):
+    np.save(tmp_path / "small.npy", random_images())
+    with pytest.raises(ValueError, match=r"images of .*small.npy must have .*\(8, 8, 1\)"):
+        load_arrays(tmp_path / "small.npy", image_shape=(8, 8, 1))

@@ -81,7 +81,7 @@ def test_images_and_classes_of_another_data_set(tiny_run, tmp_path, monkeypatch)
 
 
 def test_data_without_classes():
-    with pytest.raises(ValueError, match="`name` must be a data set with classes"):
+    with pytest.raises(ValueError, match="`name` must be a data set with classes; mnist_dynamic"):
         load_labels("mnist_static")
 
 

@@ -100,6 +100,22 @@ def test_a_network_with_other_outputs():
         LogisticMixtureLikelihood(SHAPE, GatedPixelCNN(3), components=2)
 
 
+@pytest.mark.parametrize("family", [LogisticMixtureLikelihood, FactorisedLogisticMixtureLikelihood])
+@pytest.mark.parametrize("components", [0, -1, 2.5])
+def test_an_impossible_number_of_components_is_refused(family, components):
+    with pytest.raises(ValueError, match="`components` must be an integer, at least 1. Received: "):
+        family(SHAPE, components=components)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(1, 1), (3, 3)])
+def test_a_grey_window_needs_colours_without_an_order(channels, groups):
+    shape = (8, 8, channels)
+    outputs = LogisticMixtureLikelihood.parameters_a_pixel(shape, components=2, groups=groups)
+    network = GatedPixelCNN(outputs, filters=6, blocks=1, groups=groups)
+    with pytest.raises(ValueError, match=f"`grey_window` must be False.* network.groups={groups}"):
+        LogisticMixtureLikelihood(shape, network, components=2, grey_window=True)
+
+
 def test_a_model_is_saved_whole(tmp_path):
     model = build(grey_window=True)
     model.save(tmp_path / "model.keras")

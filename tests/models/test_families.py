@@ -20,6 +20,7 @@ from vlae_tf.models import (
     PixelCNNLikelihood,
     ResNetDecoder,
     ResNetEncoder,
+    SpatialFlowPrior,
 )
 
 SHAPE = (4, 4, 1)
@@ -132,6 +133,16 @@ def test_flow_prior_of_no_steps_is_the_standard_normal():
     expected = tfd.MultivariateNormalDiag(ops.zeros(3), ops.ones(3)).log_prob(code)
     np.testing.assert_allclose(numpy_of(family(code)), numpy_of(expected), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(numpy_of(family.distribution().transform_noise(code)), code)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("steps", [-1, 2.5, None])
+@pytest.mark.parametrize(
+    ("family", "size"), [(FlowPrior, 3), (SpatialFlowPrior, (2, 2, 1)), (IAFPosterior, 3)]
+)
+def test_an_impossible_number_of_flow_steps_is_refused(family, size, steps):
+    with pytest.raises(ValueError, match="`steps` must be an integer.* Received: steps="):
+        family(size, steps=steps)
 
 
 @pytest.mark.jax

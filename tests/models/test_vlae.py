@@ -280,7 +280,7 @@ METHODS = ["encode", "reconstruct", "log_likelihood"]
 
 
 @pytest.mark.jax
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, "__call__"])
 @pytest.mark.parametrize("shape", [(2, 6, 6), (2, 6, 6, 3), (6, 6, 1), (2, 28, 28, 1)], ids=str)
 def test_images_of_another_shape_are_refused(model, method, shape):
     with pytest.raises(ValueError, match=r"`images` must have shape \(batch, 6, 6, 1\). Received:"):
@@ -309,6 +309,12 @@ def test_no_image_at_all_is_refused(model, method):
 def test_codes_of_another_shape_are_refused(model, shape):
     with pytest.raises(ValueError, match=r"`code` must have shape \(batch, 3\).* Received: code"):
         model.decode(np.zeros(shape))
+
+
+@pytest.mark.jax
+def test_codes_that_are_not_finite_are_refused(model):
+    with pytest.raises(ValueError, match="`code` must be of finite numbers. Received: code with 2"):
+        model.decode([[0.0, np.nan, 0.0], [np.inf, 0.0, 0.0]])
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.0, "3", None])

@@ -299,15 +299,19 @@ def test_datasets_of_another_shape_are_refused_and_not_read(model):
 
 
 @pytest.mark.jax
-def test_grey_images_from_a_generator_make_the_loss_nan_and_not_the_weights(tiny_vlae, images):
+@pytest.mark.parametrize("pixel", [255, 0.5, -1, np.nan, np.inf])
+def test_other_pixels_from_a_generator_make_the_loss_nan_and_not_the_weights(
+    tiny_vlae, images, caplog, pixel
+):
     def batches():
         while True:
-            yield (BAD_ARRAYS["grey"][0],)
+            yield (np.full((4, 6, 6, 1), pixel, "float32"),)
 
     model = compiled(tiny_vlae())
     before = [ops.convert_to_numpy(v.value) for v in model.trainable_variables]
     history = model.fit(batches(), steps_per_epoch=1, shuffle=False, verbose=0).history
     assert np.isnan(history["loss"][0])
+    assert "The loss is NaN" in caplog.text and "whole numbers from 0 to 1;" in caplog.text
     for old, variable in zip(before, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(old, ops.convert_to_numpy(variable.value))
     # Later on the momentum of the optimiser still moves them.

@@ -30,6 +30,12 @@ def test_config_that_is_none(copy, text):
         load_run(copy)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8", 32])
+def test_policy_that_would_round_the_weights(copy, dtype):
+    with pytest.raises(ValueError, match="`dtype` must be float32 or mixed_.* Received: dtype="):
+        load_run(copy, dtype)
+
+
 def test_config_of_another_model(copy):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     (copy / "config.json").write_text(model.to_json())

@@ -35,7 +35,7 @@ def reconstruct(
         str | None,
         typer.Option(help="Own images (.npy, .npz or a folder); the entry's examples if absent."),
     ] = None,
-    n: Annotated[int, typer.Option("--n", "-n", help="Number of images.")] = 10,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of images.")] = 10,
     out: Out = pathlib.Path("reconstructions.png"),
     seed: Seed = 0,
     dtype: Dtype = "float32",

@@ -102,7 +102,9 @@ def evaluate(
 @app.command()
 def probe(
     source: Source,
-    images: Annotated[int, typer.Option(help="Training images for the classifier.")] = 10_000,
+    images: Annotated[
+        int, typer.Option(min=1, help="Training images for the classifier.")
+    ] = 10_000,
     dataset: Annotated[
         str | None,
         typer.Option(help="Of the images and classes; the run's own if absent."),

@@ -47,18 +47,22 @@ def load_arrays(
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     if isinstance(source, str) and source in DATASETS:
-        check_image_shape(image_shape, DATASETS[source].image_shape)
+        check_image_shape(image_shape, DATASETS[source].image_shape, source)
         images = named(DATASETS[source], split, data_dir)
     else:
         if image_shape is not None:
             check_image_shape(image_shape)
         images = own_images(source, split, image_shape)
-        check_image_shape(image_shape, images.shape[1:])
+        where = "the array" if isinstance(source, np.ndarray) else source
+        check_image_shape(image_shape, images.shape[1:], where)
     return binarised(images, seed) if binarise else images
 
 
-def check_image_shape(image_shape, expected=None):
-    """Raise unless `image_shape` is a shape of images, and the one expected; None always passes."""
+def check_image_shape(image_shape, received=None, where=None):
+    """Raise unless `image_shape` is a shape of images, and the one that those of `where` have.
+
+    None always passes.
+    """
     if image_shape is None:
         return
     if len(image_shape) != 3 or min(image_shape) < 1 or image_shape[2] not in (1, 3):
@@ -66,10 +70,10 @@ def check_image_shape(image_shape, expected=None):
             "`image_shape` must be (height, width, channels) with 1 or 3 channels. "
             f"Received: image_shape={image_shape!r}"
         )
-    if expected is not None and tuple(image_shape) != tuple(expected):
+    if received is not None and tuple(image_shape) != tuple(received):
         raise ValueError(
-            f"`image_shape` must be {tuple(expected)}, as these images are. "
-            f"Received: image_shape={tuple(image_shape)}"
+            f"The images of {where} must have the `image_shape` {tuple(image_shape)}. "
+            f"Received: images with shape {tuple(received)}"
         )
 
 

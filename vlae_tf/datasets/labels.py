@@ -23,11 +23,14 @@ def load_labels(name, split="train", data_dir=None) -> np.ndarray:
         >>> from vlae_tf.datasets import load_labels
         >>> load_labels("mnist_static")
         Traceback (most recent call last):
-        ValueError: `name` must be a data set with classes. Received: name='mnist_static'
+        ValueError: `name` must be a data set with classes; mnist_dynamic has the digits of ...
     """
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     entry = info(name)
     if name == "mnist_static":
-        raise ValueError(f"`name` must be a data set with classes. Received: name={name!r}")
+        raise ValueError(
+            "`name` must be a data set with classes; mnist_dynamic has the digits of mnist_static "
+            f"and their classes (vlae-tf probe --dataset mnist_dynamic). Received: name={name!r}"
+        )
     return named(entry, split, data_dir, feature="label")

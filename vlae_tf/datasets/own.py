@@ -75,13 +75,9 @@ def _read_file(path):
             "existing .npy or .npz file or folder of pictures. "
             f"Received: source={str(path)!r}"
         )
-    try:
-        with path.open("rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            # Reading every array here finds a truncated file now, with its name.
-            arrays = {"train": arrays} if isinstance(arrays, np.ndarray) else dict(arrays)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
-        raise ValueError(f"{path} cannot be read as a NumPy file: {error}") from error
+    arrays = read_numpy(path)
+    if isinstance(arrays, np.ndarray):
+        arrays = {"train": arrays}
     parts = {part: arrays[part] for part in PARTS if part in arrays}
     if not parts and len(arrays) == 1:
         parts = {"train": next(iter(arrays.values()))}
@@ -91,6 +87,17 @@ def _read_file(path):
             f"Received: arrays named {', '.join(arrays) or 'nothing'}"
         )
     return parts
+
+
+def read_numpy(path):
+    """The array of a .npy file, or a dict of those of an .npz file."""
+    try:
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            # Reading every array here finds a truncated file now, with its name.
+            return arrays if isinstance(arrays, np.ndarray) else dict(arrays)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+        raise ValueError(f"{path} cannot be read as a NumPy file: {error}") from error
 
 
 def _read_folder(folder, image_shape):

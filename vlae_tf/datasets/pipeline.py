@@ -119,5 +119,5 @@ def _single_images(dataset, split, image_shape):
             "`source` must be a tf.data.Dataset of single uint8 images (height, width, channels), "
             f"pixels 0..255 or binary; use `.unbatch()` on batches. Received: elements {spec}"
         )
-    check_image_shape(image_shape, tuple(spec.shape))
+    check_image_shape(image_shape, tuple(spec.shape), "the tf.data.Dataset")
     return dataset

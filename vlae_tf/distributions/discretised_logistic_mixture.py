@@ -2,6 +2,7 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import TensorShape, float32, tfd, tfp
+from vlae_tf.layers.kernel_layer import check_integer
 
 # The least logarithm of a scale, on the -1..1 scale of pixels: a ninth of a level of 256.
 _LEAST_LOG_SCALE = -7.0
@@ -30,6 +31,9 @@ class DiscretisedLogisticMixture(tfd.Distribution):
     Shapes: batch `(...,)`, event `(channels,)`; `log_prob` takes x of 0..levels-1, float or
     integer, is in nats and float32.
 
+    Raises:
+        ValueError: for parameters of shapes that do not fit together.
+
     Example:
         >>> import keras
         >>> from vlae_tf.distributions import DiscretisedLogisticMixture
@@ -57,6 +61,7 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         self.log_scale = ops.maximum(ops.cast(log_scale, "float32"), _LEAST_LOG_SCALE)
         self.coefficients = None if coefficients is None else ops.cast(coefficients, "float32")
         self.levels = levels
+        self._check_shapes()
         super().__init__(
             dtype=float32,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
@@ -66,9 +71,22 @@ class DiscretisedLogisticMixture(tfd.Distribution):
             name=name,
         )
 
+    def _check_shapes(self):
+        channels, components = self.loc.shape[-2], self.logits.shape[-1]
+        pairs = channels * (channels - 1) // 2
+        for name, rows in {"loc": channels, "log_scale": channels, "coefficients": pairs}.items():
+            tensor = getattr(self, name)
+            if tensor is not None and tuple(tensor.shape[-2:]) != (rows, components):
+                raise ValueError(
+                    f"`{name}` must have shape (..., {rows}, {components}), for the {channels} "
+                    f"channels of `loc` and the {components} components of `logits`. "
+                    f"Received: {name} with shape {tuple(tensor.shape)}"
+                )
+
     @staticmethod
     def parameter_count(channels, components):
         """How many numbers `of_parameters` takes for a pixel."""
+        check_integer(components, "components", 1)
         pairs = channels * (channels - 1) // 2
         return components * (1 + 2 * channels + pairs)
 

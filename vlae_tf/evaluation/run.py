@@ -10,7 +10,7 @@ from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
 from vlae_tf.training import Recipe
 from vlae_tf.training.data import binarisation, split_images
-from vlae_tf.training.files import write_array, write_text
+from vlae_tf.training.files import read_metrics, write_array, write_text
 from vlae_tf.training.run import load_hashed_run
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
@@ -153,14 +153,8 @@ def _written(path, record):
     """What the file at `path` holds of the same weights."""
     if not path.exists():
         return {}
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        same_weights = metrics["weights_sha256"] == record["weights_sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"`path` must hold the metrics of a model, or nothing. Received: path={str(path)!r}"
-        ) from error
-    if not same_weights:
+    metrics = read_metrics(path)
+    if metrics["weights_sha256"] != record["weights_sha256"]:
         return {}
     different = [key for key in _CONDITIONS if metrics.get(key) != record[key]]
     if different:

@@ -55,12 +55,7 @@ class MaskedConv2D(KernelLayer):
 
     def __init__(self, filters, kernel_size, mask_type="B", groups=1, **kwargs):
         super().__init__(**kwargs)
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        if self.kernel_size[0] % 2 == 0:
-            raise ValueError(
-                "`kernel_size` must be of odd height, to have a centre. "
-                f"Received: kernel_size={kernel_size!r}"
-            )
+        self.kernel_size = pair(kernel_size, "kernel_size", odd_height=True)
         if mask_type not in ("A", "B", "above", "rows"):
             raise ValueError(
                 "`mask_type` must be 'A' (without the pixel itself), 'B' (with it), 'above' or "

@@ -1,6 +1,6 @@
 import keras
 
-from vlae_tf.layers.kernel_layer import pair
+from vlae_tf.layers.kernel_layer import check_integer, pair
 from vlae_tf.layers.masked_conv2d import pointwise
 
 
@@ -26,15 +26,12 @@ class StackedPixelCNN(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if blocks < self.least_blocks:
-            raise ValueError(
-                f"`blocks` must be at least {self.least_blocks}. Received: blocks={blocks!r}"
-            )
+        check_integer(blocks, "blocks", self.least_blocks)
         self.output_channels = output_channels
         self.filters = filters
         self.blocks = blocks
-        self.first_kernel_size = pair(first_kernel_size, "first_kernel_size")
-        self.block_kernel_size = pair(block_kernel_size, "block_kernel_size")
+        self.first_kernel_size = pair(first_kernel_size, "first_kernel_size", odd_height=True)
+        self.block_kernel_size = pair(block_kernel_size, "block_kernel_size", odd_height=True)
         self.dropout = dropout
         self.weight_norm = weight_norm
         self.seed = seed

@@ -1,6 +1,7 @@
 import keras
 
 from vlae_tf.distributions import AutoregressiveFlow
+from vlae_tf.layers.kernel_layer import check_integer
 
 
 class AutoregressiveFlowPrior(keras.layers.Layer):
@@ -26,6 +27,7 @@ class AutoregressiveFlowPrior(keras.layers.Layer):
 
     def __init__(self, latent_dim, steps, make_step, mean_only, weight_norm, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
+        check_integer(steps, "steps", 0)
         self.latent_dim = latent_dim
         self.steps = steps
         self.mean_only = mean_only

@@ -15,10 +15,23 @@ def check_image_shape(image_shape):
     return tuple(int(n) for n in shape)
 
 
+def check_dtype(dtype):
+    """Raises unless `dtype` is a policy with weights in float32, whatever it computes in."""
+    try:
+        weights = keras.dtype_policies.get(dtype).variable_dtype
+    except ValueError:
+        weights = None
+    if weights != "float32":
+        raise ValueError(
+            "`dtype` must be float32 or mixed_bfloat16: a policy of Keras with weights in float32. "
+            f"Received: dtype={dtype!r}"
+        )
+
+
 def check_images(images, image_shape, levels=2):
     """Raises unless `images` is a batch of images of this shape, with pixels of 0..levels-1."""
     images = np.asarray(images)
-    _check_shape(images.shape, image_shape)
+    check_shape(images.shape, image_shape)
     if not len(images):
         raise ValueError(
             f"`images` must hold at least one image. Received: images with shape {images.shape}"
@@ -94,18 +107,18 @@ def check_data(data, image_shape, levels=2):
         check_images(_first(data[0]), image_shape, levels)
     elif hasattr(data, "element_spec"):
         shape = getattr(_first(data.element_spec), "shape", None)
-        if getattr(shape, "rank", None) is not None:
-            _check_shape(tuple(shape), image_shape)
+        if shape is not None:
+            check_shape(shape, image_shape)
     elif hasattr(data, "shape"):
         check_images(data, image_shape, levels)
 
 
-def _first(batch):
-    return batch[0] if isinstance(batch, (tuple, list)) else batch
-
-
-def _check_shape(shape, image_shape):
-    # A tf.data.Dataset may leave sizes unknown.
+def check_shape(shape, image_shape):
+    """Raises unless `shape` is that of a batch of images, as far as it is known."""
+    # TensorFlow may leave sizes unknown, or even how many there are.
+    if getattr(shape, "rank", 4) is None:
+        return
+    shape = tuple(shape)
     if len(shape) != 4 or any(
         size not in (None, wanted) for size, wanted in zip(shape[1:], image_shape, strict=True)
     ):
@@ -113,3 +126,7 @@ def _check_shape(shape, image_shape):
             f"`images` must have shape (batch, {', '.join(map(str, image_shape))}). "
             f"Received: images with shape {shape}"
         )
+
+
+def _first(batch):
+    return batch[0] if isinstance(batch, (tuple, list)) else batch

@@ -2,6 +2,7 @@ import keras
 
 from vlae_tf.distributions import InverseAutoregressiveFlow
 from vlae_tf.layers import MADE, Dense
+from vlae_tf.layers.kernel_layer import check_integer
 from vlae_tf.models.gaussian_posterior import GaussianPosterior
 
 
@@ -43,6 +44,7 @@ class IAFPosterior(GaussianPosterior):
         **kwargs,
     ):
         super().__init__(latent_dim, **kwargs)
+        check_integer(steps, "steps", 0)
         self.steps = steps
         self.hidden_units = list(hidden_units)
         self.context_size = context_size

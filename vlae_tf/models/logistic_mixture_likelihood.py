@@ -28,7 +28,9 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
     parameters_a_pixel)`.
 
     Raises:
-        ValueError: if the network's outputs are not as many.
+        ValueError: for a number of components that cannot be, if the network's outputs are not as
+            many, or for a `grey_window` where there are no colours to hide, or channel groups that
+            need them.
 
     Example:
         >>> import keras
@@ -49,6 +51,13 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
         self.components = components
         self.grey_window = grey_window
         super().__init__(image_shape, network, **kwargs)
+        groups = getattr(self.network, "groups", 1)
+        if grey_window and (self.image_shape[-1] != 3 or groups != 1):
+            raise ValueError(
+                "`grey_window` must be False unless the images have 3 channels and the network 1 "
+                f"group of them. Received: grey_window={grey_window!r}, "
+                f"image_shape={self.image_shape}, network.groups={groups}"
+            )
 
     @staticmethod
     def parameters_a_pixel(image_shape, components=10, groups=1, **settings):
@@ -70,8 +79,7 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
         return {"components": self.components}
 
     def _seen_shape(self):
-        grey = self.grey_window and self.image_shape[-1] == 3
-        return (*self.image_shape[:2], 1) if grey else self.image_shape
+        return (*self.image_shape[:2], 1) if self.grey_window else self.image_shape
 
     def get_config(self):
         return {

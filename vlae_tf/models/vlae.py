@@ -1,16 +1,27 @@
+import logging
+
 import keras
 import numpy as np
 from keras import ops
 
 from vlae_tf import layers
 from vlae_tf.backend import compiled, row_normal, row_seeds, row_uniform, unshare
-from vlae_tf.models.checks import check_data, check_image_shape, check_images, check_known
+from vlae_tf.layers.kernel_layer import check_integer
+from vlae_tf.models.checks import (
+    check_data,
+    check_image_shape,
+    check_images,
+    check_known,
+    check_shape,
+)
 from vlae_tf.models.flow_prior import FlowPrior
 from vlae_tf.models.gaussian_posterior import GaussianPosterior
 from vlae_tf.models.pixelcnn_likelihood import PixelCNNLikelihood
 from vlae_tf.models.resnet_decoder import ResNetDecoder
 from vlae_tf.models.resnet_encoder import ResNetEncoder
 from vlae_tf.objectives import ELBO
+
+log = logging.getLogger(__name__)
 
 _PARTS = (
     "encoder",
@@ -53,7 +64,7 @@ class VLAE(keras.Model):
     at zero noise, and the standard deviation of its Gaussian, float32 `(batch, latent_dim)`.
     Metrics: `loss`, `elbo`, `reconstruction` and `kl` in nats an image, `bits_per_dim`,
     `code_bits`. Data with other pixels than these that nobody could look at before, such as those
-    of a generator, make the loss NaN.
+    of a generator, make the loss NaN, of which `fit` warns.
 
     Raises:
         ValueError: for a shape or a size that cannot be, and parts that do not fit together.
@@ -91,10 +102,7 @@ class VLAE(keras.Model):
     ):
         super().__init__(**kwargs)
         self.image_shape = check_image_shape(image_shape)
-        if not isinstance(latent_dim, (int, np.integer)) or latent_dim < 0:
-            raise ValueError(
-                f"`latent_dim` must be an integer, at least 0. Received: latent_dim={latent_dim!r}"
-            )
+        check_integer(latent_dim, "latent_dim", 0)
         self.latent_dim = int(latent_dim)
         self.seed = seed
         policy = {"dtype": self.dtype_policy}
@@ -187,6 +195,7 @@ class VLAE(keras.Model):
     # === Keras ===
 
     def call(self, images, training=False):
+        check_shape(images.shape, self.image_shape)
         parameters = self.posterior_parameters(images, training)
         posterior = self.posterior_family.distribution(parameters)
         code = posterior.transform_noise(ops.zeros_like(parameters["loc"]))
@@ -198,6 +207,11 @@ class VLAE(keras.Model):
                 "`sample_weight` and `class_weight` must be None: every image counts the same. "
                 f"Received: sample_weight={sample_weight!r}"
             )
+        pixels = ops.cast(x, "float32")
+        right = ops.logical_and(pixels >= 0, pixels <= self.levels - 1)
+        right = ops.logical_and(right, ops.equal(pixels, ops.floor(pixels)))
+        # Other pixels make the loss NaN, and no gradient: the weights stay finite.
+        x = ops.where(right, x, ops.zeros_like(x))
         terms = self.objective(x, model=self, training=training)
         nats = {name: terms[name] for name in ("elbo", "reconstruction", "kl")}
         bits = {
@@ -206,13 +220,9 @@ class VLAE(keras.Model):
         }
         for name, value in (nats | bits).items():
             self._trackers[name].update_state(value)
-        # No gradient comes from a NaN put here: the weights stay finite.
-        pixels = ops.cast(x, "float32")
-        right = ops.logical_and(pixels >= 0, pixels <= self.levels - 1)
-        right = ops.all(ops.logical_and(right, ops.equal(pixels, ops.floor(pixels))))
         # What the parts add, such as regularisers.
         loss = sum((ops.cast(added, "float32") for added in self.losses), start=terms["loss"])
-        return ops.where(right, loss, float("nan"))
+        return ops.where(ops.all(right), loss, float("nan"))
 
     def fit(self, x=None, *args, **kwargs):
         validation = kwargs.get("validation_data")
@@ -220,7 +230,14 @@ class VLAE(keras.Model):
             check_data(data, self.image_shape, self.levels)
         if self.compiled:
             unshare(self.optimizer.variables)
-        return super().fit(x, *args, **kwargs)
+        history = super().fit(x, *args, **kwargs)
+        if np.isnan(history.history.get("loss", [])).any():
+            log.warning(
+                "The loss is NaN: training diverged, or images had pixels other than whole numbers "
+                "from 0 to %d; scaling happens inside.",
+                self.levels - 1,
+            )
+        return history
 
     def evaluate(self, x=None, *args, **kwargs):
         check_data(x, self.image_shape, self.levels)
@@ -300,6 +317,11 @@ class VLAE(keras.Model):
             raise ValueError(
                 f"`code` must have shape (batch, {self.latent_dim}), with at least one row. "
                 f"Received: code with shape {code.shape}"
+            )
+        if not np.isfinite(code).all():
+            raise ValueError(
+                "`code` must be of finite numbers. "
+                f"Received: code with {np.count_nonzero(~np.isfinite(code))} that are not"
             )
         rows = [code, row_seeds(seed, len(code))]
         if known is None and mask is None:

@@ -2,11 +2,15 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import warnings
 
 import h5py
 import numpy as np
+
+# What metrics say of themselves, beside the likelihoods.
+_METRICS = ("weights_sha256", "dataset", "split", "binarisation", "seed", "likelihood")
 
 
 @contextlib.contextmanager
@@ -64,3 +68,17 @@ def _count_arrays(path):
 def sha256(path):
     """The sha256 of a file, by which a measurement names the weights it was made with."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_metrics(path):
+    """What `vlae-tf evaluate` wrote, or a `ValueError` that names a file which is damaged."""
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if missing := [key for key in _METRICS if key not in metrics]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`path` must hold the metrics of a model, as `vlae-tf evaluate` writes them. "
+            f"Received: path={str(path)!r}, but {error}"
+        ) from error
+    return metrics

@@ -7,7 +7,7 @@ from vlae_tf.backend import compiled
 _TERMS = {
     "reconstruction": "log p(x | z), the likelihood of the images",
     "kl": "log q(z | x) - log p(z), the posterior or the prior",
-    "loss": "the objective, or pixels other than 0 and 1 among the images",
+    "loss": "the objective, or pixels among the images that the model does not take",
 }
 
 

@@ -8,7 +8,7 @@ import pathlib
 import keras
 
 from vlae_tf import models
-from vlae_tf.models.checks import check_image_shape
+from vlae_tf.models.checks import check_dtype, check_image_shape
 from vlae_tf.training.averaged_adamax import AveragedAdamax
 from vlae_tf.training.parts import PARTS, arguments, build_part, check_keys, check_part
 
@@ -235,12 +235,7 @@ class Recipe:
         self._check(0 <= self.ema_momentum < 1, "ema_momentum", "at least 0 and less than 1")
         modes = ("dynamic", "static", None)
         self._check(self.binarise in modes, "binarise", "dynamic, static or null")
-        try:
-            weights = keras.dtype_policies.get(self.dtype).variable_dtype
-        except ValueError:
-            weights = None
-        expected = "a policy of Keras with weights in float32: float32 or mixed_bfloat16, say"
-        self._check(weights == "float32", "dtype", expected)
+        check_dtype(self.dtype)
         self._check_model()
         if self.binarise is not None and self.levels > 2:
             raise ValueError(

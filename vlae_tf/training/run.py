@@ -6,6 +6,7 @@ import pathlib
 import keras
 
 from vlae_tf import models
+from vlae_tf.models.checks import check_dtype
 from vlae_tf.training.files import load_weights, sha256
 
 
@@ -20,7 +21,8 @@ def load_run(folder, dtype=None):
             given. What the model keeps in float32 stays so.
 
     Raises:
-        ValueError: if a file is missing or damaged, or the weights are not those of the model.
+        ValueError: for another policy, or if a file is missing or damaged, or the weights are not
+            those of the model.
 
     Example:
         >>> from vlae_tf.training import load_run
@@ -33,6 +35,8 @@ def load_run(folder, dtype=None):
         raise ValueError(
             f"`folder` must be that of a run, with a config.json. Received: folder={str(folder)!r}"
         )
+    if dtype is not None:
+        check_dtype(dtype)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         config.pop("compile_config", None)
