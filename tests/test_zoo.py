@@ -169,6 +169,43 @@ def test_weights_that_were_not_measured_are_refused(tiny_zoo, damage):
         zoo.load("tiny")
 
 
+@pytest.mark.parametrize("content", ["{}", '{"weights_sha256": ', "[]", "0"])
+def test_damaged_metrics_are_named(tiny_zoo, content):
+    (tiny_zoo / "tiny" / "metrics.json").write_text(content)
+    for read in (zoo.load, zoo.info):
+        with pytest.raises(ValueError, match="`path` must hold the metrics.*tiny/metrics.json"):
+            read("tiny")
+
+
+def test_truncated_examples_are_named(tiny_zoo):
+    path = tiny_zoo / "tiny" / "examples.npz"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match="tiny/examples.npz cannot be read"):
+        zoo.examples("tiny")
+
+
+def test_a_probe_is_published_with_the_weights_that_it_read(tiny_run, tmp_path):
+    run, entry = tmp_path / "run", tmp_path / "entry"
+    shutil.copytree(tiny_run, run)
+    weights = json.loads((run / "metrics.json").read_text())["weights_sha256"]
+    (run / "probe.json").write_text(json.dumps({"weights_sha256": weights}))
+    publishing.publish(run, entry)
+    (run / "probe.json").unlink()
+    publishing.publish(run, entry)  # the entry's own is kept
+    assert json.loads((entry / "probe.json").read_text())["weights_sha256"] == weights
+    (entry / "probe.json").write_text(json.dumps({"weights_sha256": "0" * 64}))
+    publishing.publish(run, entry)
+    assert not (entry / "probe.json").exists()
+
+
+def test_the_card_says_where_a_run_went_on_from(tiny_zoo):
+    path = tiny_zoo / "tiny" / "recipe.json"
+    assert "The recipe is [recipe.json](recipe.json).\n" in publishing.card("tiny", path.parent)
+    recipe = json.loads(path.read_text())
+    path.write_text(json.dumps(recipe | {"initial_weights": "runs/before/model.weights.h5"}))
+    assert "are not kept, nor are their curves.\n" in publishing.card("tiny", path.parent)
+
+
 def test_a_run_that_was_not_measured_is_not_published(tiny_zoo, tmp_path):
     run = tmp_path / "unmeasured"
     shutil.copytree(tiny_zoo / "tiny", run)

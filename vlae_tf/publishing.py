@@ -14,12 +14,12 @@ from vlae_tf.evaluation import (
     plot_reconstructions,
     plot_samples,
 )
-from vlae_tf.evaluation.figures import window
+from vlae_tf.evaluation.figures import unit, window
 from vlae_tf.evaluation.run import log_prob_path
 from vlae_tf.results import control_sentence, facts, likelihood_table, published_sentence
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
-from vlae_tf.training.files import sha256
+from vlae_tf.training.files import sha256, write_text
 
 EXAMPLES = 64
 # So many of them, with as many samples, are estimated anew by the test suite.
@@ -60,11 +60,12 @@ def publish(run, folder, data_dir=None):
             f"Received: run={str(run)!r} with weights of sha256 {weights}"
         )
     log_probs = [_log_prob(run, block) for block in metrics["likelihood"]]
+    probes = [path for path in (run / "probe.json", folder / "probe.json") if _is_of(path, weights)]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publishing-") as temporary:
         entry = pathlib.Path(temporary) / folder.name
         entry.mkdir()
-        for path in [*(run / name for name in _COPIED), *log_probs]:
+        for path in [*(run / name for name in _COPIED), *log_probs, *probes[:1]]:
             shutil.copy(path, entry)
         model = load_run(entry, "float32")  # as `zoo.load` gives it
         recipe = Recipe.load(entry / "recipe.json")
@@ -74,9 +75,25 @@ def publish(run, folder, data_dir=None):
         np.savez_compressed(entry / "examples.npz", images=images[rows], log_prob=check)
         plot_reconstructions(model, images[rows][:12], entry / "reconstructions.png")
         plot_samples(model.sample(64, seed=0), entry / "samples.png", columns=16)
-        plot_history(entry / "history.csv", entry / "history.png")
-        (entry / "card.md").write_text(card(folder.name, entry))
+        draw_history(entry)
+        write_text(entry / "card.md", card(folder.name, entry))
         _replace(folder, entry, pathlib.Path(temporary) / "before")
+
+
+def draw_history(entry):
+    """The training curves of an entry, from its files, in the unit of its likelihood."""
+    metrics, run = (json.loads((entry / f"{name}.json").read_text()) for name in ("metrics", "run"))
+    plot_history(
+        entry / "history.csv",
+        entry / "history.png",
+        earlier_epochs=int(run.get("earlier", {}).get("epochs", 0)),
+        bits_per_dim=unit(metrics) == "bits/dim",
+    )
+
+
+def _is_of(probe, weights):
+    """Whether there is such a file, of the codes of these weights."""
+    return probe.is_file() and json.loads(probe.read_text()).get("weights_sha256") == weights
 
 
 def _log_prob(run, block):
@@ -116,6 +133,7 @@ def card(name, folder):
         control=control_sentence(metrics, told["epochs_in_all"]),
         published=published_sentence(name, metrics),
         unfinished=_unfinished(told),
+        origin=_origin(recipe),
         train_split=recipe["train_split"],
         fit=_fit(recipe),
         licence=_licence(recipe["dataset"]),
@@ -160,6 +178,8 @@ hours on {cores} ({cpu}){earlier}. {unfinished}{fit}
 {trained}
 ```
 
+The recipe is [recipe.json](recipe.json){origin}.
+
 ## Licence
 
 Weights: Apache-2.0. {licence}
@@ -171,7 +191,7 @@ Weights: Apache-2.0. {licence}
 
 
 def _window(likelihood_family):
-    (pixels, _), shown = window(likelihood_family)
+    (_, pixels), shown = window(likelihood_family)
     return f"a decoder whose window is {shown}" if pixels else "a factorised decoder"
 
 
@@ -187,6 +207,12 @@ def _unfinished(told):
         "The run is not finished: these are the averaged weights of its last whole epoch, and the "
         "learning rate had not yet come down. "
     )
+
+
+def _origin(recipe):
+    if not recipe["initial_weights"]:
+        return ""
+    return "; the weights of an earlier run that it goes on from are not kept, nor are their curves"
 
 
 def _fit(recipe):

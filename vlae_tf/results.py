@@ -34,15 +34,14 @@ def results_table():
     for name in zoo.list():
         metrics = zoo.info(name)["metrics"]
         best = metrics["likelihood"][0]
-        nll, error, elbo = (
-            rounded(best[key], metrics) for key in ("nll", "nll_standard_error", "elbo")
-        )
+        values = best["nll"], best["nll_standard_error"], -best["elbo"]
+        nll, error, bound = (rounded(value, metrics) for value in values)
         without = control_nll(metrics, best)
         control = "-" if without is None else rounded(without, metrics)
         paper, known = published(name, metrics["dataset"]) or ("-", "-")
         rows.setdefault(unit(metrics), []).append(
             f"| [{name}](zoo/{name}/card.md) | **{nll}** ± {error} "
-            f"| {number_of_images(best, metrics)} × {best['importance_samples']:,} | {elbo} "
+            f"| {number_of_images(best, metrics)} × {best['importance_samples']:,} | {bound} "
             f"| {best['code_bits']:.1f} | {control} | {paper} | {known} |"
         )
     titles = {"nats": "test NLL", "bits/dim": "test bits/dim"}
@@ -50,7 +49,7 @@ def results_table():
 
 
 def _table(title, rows):
-    head = "images × samples | ELBO | code bits | without a code | paper | best known"
+    head = "images × samples | -ELBO | code bits | without a code | paper | best known"
     return "\n".join(
         [f"| entry | {title} | {head} |", "|---|---|---|---|---|---|---|---|", *rows, ""]
     )
@@ -85,13 +84,13 @@ def _likelihood_row(block, metrics):
 def renew_table(readme):
     """Puts `results_table()` between the marks of a README."""
     path = pathlib.Path(readme)
-    before, _, rest = path.read_text().partition(_BEGIN)
+    before, _, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not end:
         raise ValueError(
             f"`readme` must have the marks {_BEGIN} and {_END}. Received: readme={str(readme)!r}"
         )
-    path.write_text(f"{before}{_BEGIN}\n{results_table()}{_END}{after}")
+    write_text(path, f"{before}{_BEGIN}\n{results_table()}{_END}{after}")
 
 
 def results_page():
@@ -112,7 +111,7 @@ Written by `vlae-tf zoo table --page docs/results.md` from the metrics of the en
 `vlae-tf evaluate` wrote: none of it by hand. NLL is an importance-weighted estimate, an upper bound
 in the mean that more samples tighten; ± is its standard error over the images. Active units are
 those whose mean varies over images by more than 0.01. The control is the same decoder trained
-without a code.
+without a code. The recipe of an entry's training is the `recipe.json` in its folder.
 """
 
 _SECTION = """## {name}
@@ -215,6 +214,8 @@ def _probe_sentence(folder, dataset):
     if not path.is_file():
         return ""
     probe = json.loads(path.read_text())
+    tested = {"num_images": probe["test_images"]}
+    tested = number_of_images(tested, {"dataset": probe["dataset"], "split": "test"})
     code, pixels = (
         f"{100 * probe[name]['accuracy']:.1f} ± {100 * probe[name]['standard_error']:.1f} %"
         for name in ("code", "pixels")
@@ -230,5 +231,5 @@ def _probe_sentence(folder, dataset):
         f"\n\nA linear classifier ({classifier}) fitted to {probe['train_images']:,} training "
         f"images names the class of a test image{of} from its code with an accuracy of {code}, "
         f"from its pixels with {pixels} "
-        f"({probe['test_images']:,} test images, `vlae-tf probe{option}`)."
+        f"({tested} test images, `vlae-tf probe{option}`)."
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlae_tf.evaluation import plot_history, plot_reconstructions, plot_samples, plots
+from vlae_tf.evaluation import plot_history, plot_reconstructions, plot_rows, plot_samples, plots
 
 
 def ink(path, rows, columns, height, width):
@@ -46,6 +46,20 @@ def test_reconstructions_stand_below_their_originals(wide_model, images, tmp_pat
     assert set(np.unique(shown[1:].round(2))) <= {0, 1}
     again = wide_model.reconstruct(images, seed=3)
     np.testing.assert_allclose(shown[1], again[..., 0], atol=0.01)
+
+
+def test_a_line_in_the_margin_parts_the_rows_of_each_label(tmp_path):
+    images = np.zeros((2, 6, 6, 1))
+    path = tmp_path / "rows.png"
+    plot_rows({"one": images, "three": np.stack([images] * 3), "two": np.stack([images] * 2)}, path)
+    with Image.open(path) as picture:
+        margin = np.asarray(picture.convert("L"))[:, 20:40]
+    dark = np.flatnonzero(margin.max(axis=1) < 128)
+    # After the first row of images and after the fourth, each of 6 pixels and a line, twice as big.
+    assert set(np.round(dark / 14).astype(int)) == {1, 4}
+    plot_rows({"one": images, "two": images}, path)
+    with Image.open(path) as picture:
+        assert np.asarray(picture.convert("L"))[:, 20:40].max(axis=1).min() > 128
 
 
 def test_pictures_are_small(tmp_path):
@@ -102,6 +116,16 @@ def test_long_history_is_shown_at_the_scale_of_its_end(tmp_path, curves):
     plot_history(tmp_path / "history.csv", tmp_path / "history.png")
     bottom, top = curves[0].axes[0].get_ylim()
     assert bottom < 80.04 and 81.2 < top < 100  # the first epoch has 481
+
+
+def test_history_goes_on_from_earlier_runs_and_is_told_in_bits_for_colours(tmp_path, curves):
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,bits_per_dim,code_bits,elbo\n0,3.5,100,-7000\n1,3.25,120,-6500\n")
+    plot_history(path, tmp_path / "history.png", earlier_epochs=4, bits_per_dim=True)
+    bound = curves[0].axes[0]
+    np.testing.assert_array_equal(bound.lines[0].get_xdata(), [5, 6])
+    np.testing.assert_array_equal(bound.lines[0].get_ydata(), [3.5, 3.25])
+    assert bound.get_ylabel() == "-ELBO (bits/dim)"
 
 
 def test_history_is_written(tmp_path):

@@ -27,16 +27,25 @@ def control_nll(metrics, block):
     return control["nll"] if control and control["num_images"] == block["num_images"] else None
 
 
+def gain(metrics, block):
+    """What the code is worth, nats, and the error of that, if it was measured on as many images
+    with as many importance samples as this block; or None."""
+    control, size = metrics.get("control"), ("num_images", "importance_samples")
+    if not control or any(control[key] != block[key] for key in size):
+        return None
+    return control["gain"], control["gain_standard_error"]
+
+
 def window(likelihood_family):
     """A key that orders windows by what they show, and the window as the paper writes it: width x
-    height in pixels, or "nothing"."""
+    height in pixels, or "nothing". A window without colours shows less than any with them."""
     network = getattr(likelihood_family, "network", None)
     if network is None:
-        return (0, True), "nothing"
+        return (False, 0), "nothing"
     above, left, right, _ = network.receptive_field
     width, grey = left + 1 + right, getattr(likelihood_family, "grey_window", False)
     text = f"{width}x{above} above, {left} left{', grey' if grey else ''}"
-    return (above * width + left, not grey), text
+    return (not grey, above * width + left), text
 
 
 def number_of_images(block, metrics):

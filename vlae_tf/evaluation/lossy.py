@@ -1,16 +1,25 @@
 """The lossy experiment: what a smaller window leaves to the code."""
 
-import json
 import pathlib
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
-from vlae_tf.evaluation.figures import control_nll, in_unit, number_of_images, rounded, unit, window
+from vlae_tf.evaluation.figures import (
+    control_nll,
+    gain,
+    in_unit,
+    number_of_images,
+    rounded,
+    unit,
+    window,
+)
 from vlae_tf.evaluation.plots import plot_rows
-from vlae_tf.training import Recipe, load_run
+from vlae_tf.training import Recipe
 from vlae_tf.training.data import split_images
-from vlae_tf.training.files import write_text
+from vlae_tf.training.files import read_metrics, write_text
+from vlae_tf.training.run import load_hashed_run
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
 _SIZE = ("num_images", "importance_samples")
@@ -20,23 +29,26 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
     """Put models with different windows side by side: likelihood, code, and what the code keeps.
 
     What the window of the decoder shows, the code need not carry: the smaller the window, the more
-    bits the code has, and the more of an image is the same in all that is drawn from one code.
+    the code is worth, and the more of an image is the same in all that is drawn from one code. What
+    a code is worth is log p(x) with it less log p(x) of the same decoder trained without it.
 
     Args:
         folders: dict of names to folders of runs or zoo entries that `vlae-tf evaluate` has
             measured on as many images with as many importance samples; the largest such evaluation
             is taken.
-        out: folder for table.md, curves.png (NLL and bits of the code) and reconstructions.png
-            (images, and below them, for each model, several drawn from the code of each).
+        out: folder for table.md, curves.png (NLL, what the code is worth, and its bits) and
+            reconstructions.png (images, and below them, for each model, several drawn from the
+            code of each).
         num_images: columns of the picture of reconstructions.
         draws: images drawn from each code.
         seed: of the draws.
         data_dir: where TFDS keeps its data.
 
     Returns:
-        A list of dicts, by the size of the window: `name`, `window`, `latent_dim`, `control`
-        (NLL of the same decoder without a code on as many images, nats, or None), and the figures
-        of `evaluate`.
+        A list of dicts, by what the window shows: `name`, `window`, `latent_dim`, `control`
+        (NLL of the same decoder without a code on as many images, nats, or None), `gain` (what the
+        code is worth and the standard error of that, nats, or None if the control was not measured
+        beside these very samples), and the figures of `evaluate`.
         Table and curves tell likelihoods in nats, or in bits/dim for images of 256 levels.
 
     Raises:
@@ -64,13 +76,19 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
 
     rows = []
     for name, block in _common_blocks(measured).items():
-        model = load_run(folders[name], "float32")
+        model, weights = load_hashed_run(folders[name], "float32")
+        if weights != measured[name]["weights_sha256"]:
+            raise ValueError(
+                "`folders` must be measured with the weights that they hold: evaluate them again. "
+                f"Received: {name}={str(folders[name])!r}, measured with others"
+            )
         size, shown = window(model.likelihood_family)
         row = {
             "name": name,
             "window": shown,
             "latent_dim": model.latent_dim,
             "control": control_nll(measured[name], block),
+            "gain": gain(measured[name], block),
             **{key: value for key, value in block.items() if key != "command"},
         }
         code = np.tile(model.encode(images), (draws, 1))
@@ -101,7 +119,7 @@ def _measured(folders):
                 "`folders` must be measured: run `vlae-tf evaluate` on each first. "
                 f"Received: {name}={str(folder)!r}, without metrics.json"
             )
-        measured[name] = json.loads((folder / "metrics.json").read_text())
+        measured[name] = read_metrics(folder / "metrics.json")
     kinds = {tuple(metrics[key] for key in _CONDITIONS) for metrics in measured.values()}
     if len(kinds) > 1:
         raise ValueError(
@@ -132,17 +150,18 @@ def _common_blocks(measured):
 
 def _table(rows, metrics):
     lines = [
-        f"| model | window | latent size | NLL ({unit(metrics)}) | ELBO | without a code "
-        "| code bits | active |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| model | window | latent size | NLL ({unit(metrics)}) | -ELBO | without a code "
+        "| the code is worth | code bits | active |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        keys = "nll", "nll_standard_error", "elbo"
-        nll, error, elbo = (rounded(row[key], metrics) for key in keys)
+        values = row["nll"], row["nll_standard_error"], -row["elbo"]
+        nll, error, bound = (rounded(value, metrics) for value in values)
         control = "-" if row["control"] is None else rounded(row["control"], metrics)
+        worth = "-" if not row["gain"] else " ± ".join(rounded(v, metrics) for v in row["gain"])
         lines.append(
-            f"| {row['name']} | {row['window']} | {row['latent_dim']} | {nll} ± {error} | {elbo} "
-            f"| {control} | {row['code_bits']:.1f} | {row['active_units']} |"
+            f"| {row['name']} | {row['window']} | {row['latent_dim']} | {nll} ± {error} | {bound} "
+            f"| {control} | {worth} | {row['code_bits']:.1f} | {row['active_units']} |"
         )
     images = number_of_images(rows[0], metrics)
     samples = rows[0]["importance_samples"]
@@ -150,19 +169,34 @@ def _table(rows, metrics):
 
 
 def _plot_curves(rows, metrics, path):
-    figure = Figure(figsize=(8, 3), dpi=100, layout="constrained")
-    likelihoods = [in_unit(row["nll"], metrics) for row in rows]
-    bits = [row["code_bits"] for row in rows]
-    labels = f"NLL ({unit(metrics)})", "code (bits)"
-    both = figure.subplots(1, 2)
-    for axes, values, label in zip(both, (likelihoods, bits), labels, strict=True):
-        axes.plot(range(len(rows)), values, "oC0")
-        axes.set_xticks(range(len(rows)), [row["name"] for row in rows], rotation=20, ha="right")
+    names = [row["window"].replace(" above, ", "\n") for row in rows]
+    if len(set(names)) < len(names):
+        names = [row["name"] for row in rows]
+    missing = np.nan, np.nan
+    panels = {
+        f"NLL ({unit(metrics)})": [(row["nll"], row["nll_standard_error"]) for row in rows],
+        f"the code is worth ({unit(metrics)})": [row["gain"] or missing for row in rows],
+        "code (bits)": [(row["code_bits"], np.nan) for row in rows],
+    }
+    figure = Figure(figsize=(11, 3), dpi=100, layout="constrained")
+    places = range(len(rows))
+    for axes, (label, values) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        values = np.array(values)
+        if label != "code (bits)":
+            values = in_unit(values, metrics)
+        axes.errorbar(places, values[:, 0], values[:, 1], fmt="oC0", capsize=3, label="with a code")
+        axes.set_xticks(places, names)
+        axes.set_xlim(-0.5, len(rows) - 0.5)
         axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
-    controls = [np.nan if row["control"] is None else row["control"] for row in rows]
-    if not np.isnan(controls).all():
-        controls = [in_unit(control, metrics) for control in controls]
-        both[0].plot(range(len(rows)), controls, "sC7", label="without a code")
-        both[0].legend(frameon=False)
+        if label.startswith("NLL"):
+            controls = [np.nan if row["control"] is None else row["control"] for row in rows]
+            axes.plot(places, in_unit(np.array(controls), metrics), "sC7", label="without a code")
+            axes.legend(frameon=False)
+        elif (values[:, 0] > 0).any():
+            # Windows that hide the colours, or all, leave many times as much to the code.
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(NullLocator())
     figure.savefig(path)

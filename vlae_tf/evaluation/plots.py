@@ -87,20 +87,25 @@ def plot_rows(rows, path):
     """
     if not rows:
         raise ValueError(f"`rows` must hold images to draw. Received: rows={rows!r}")
-    grid, labels = [], {}
+    grid, labels, ends = [], {}, []
     for label, images in rows.items():
         several = images if np.ndim(images) == 5 else [images]
         labels[label] = len(grid) + (len(several) - 1) / 2
         grid.extend(_images(row) for row in several)
-    _draw(np.stack(grid), path, labels=labels)
+        ends.append(len(grid))
+    _draw(np.stack(grid), path, labels=labels, ends=ends[:-1] if len(grid) > len(rows) else ())
 
 
-def plot_history(history, path):
+def plot_history(history, path, earlier_epochs=0, bits_per_dim=False):
     """Draw the training curves: the bound, and the length of the code.
+
+    The bound's first epochs leave the frame where they would hide the last ones.
 
     Args:
         history: the `history.csv` of a run.
         path: of the picture; the suffix decides the format.
+        earlier_epochs: of the runs that this one goes on from: its own are counted from there.
+        bits_per_dim: whether to tell the bound in bits/dim rather than in nats.
 
     Raises:
         ValueError: if the file holds no finished epoch.
@@ -118,11 +123,13 @@ def plot_history(history, path):
             "`history` must be the history.csv of a run with at least one finished epoch. "
             f"Received: history={str(history)!r}"
         )
-    epochs = [int(row["epoch"]) + 1 for row in rows]
+    epochs = [int(row["epoch"]) + 1 + earlier_epochs for row in rows]
     figure = Figure(figsize=(8, 3), dpi=_DPI, layout="constrained")
-    panels = {"elbo": "-ELBO (nats)", "code_bits": "code (bits)"}
-    for axes, (key, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        sign = -1 if key == "elbo" else 1
+    bound = ("elbo", "-ELBO (nats)", -1)
+    if bits_per_dim:
+        bound = ("bits_per_dim", "-ELBO (bits/dim)", 1)
+    panels = bound, ("code_bits", "code (bits)", 1)
+    for axes, (key, label, sign) in zip(figure.subplots(1, 2), panels, strict=True):
         shown = []
         for prefix, name in (("", "training"), ("val_", "validation")):
             # Keras writes NA for what an epoch did not measure.
@@ -130,7 +137,7 @@ def plot_history(history, path):
                 values = np.array([sign * float(row[prefix + key]) for row in rows])
                 axes.plot(epochs, values, label=name, marker="." if len(rows) < 20 else None)
                 shown.append(values)
-        if key == "elbo":
+        if key == bound[0]:
             _look_at_the_end(axes, np.array(shown))
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
@@ -158,8 +165,9 @@ def _images(images):
     return images / 255.0 if images.max() > 1 else images.astype("float64")
 
 
-def _draw(grid, path, title=None, labels=None):
-    """A picture of `grid`, `(rows, columns, height, width, channels)`, with labels at its rows."""
+def _draw(grid, path, title=None, labels=None, ends=()):
+    """A picture of `grid`, `(rows, columns, height, width, channels)`, with labels at its rows, and
+    a line in the margin after the rows that `ends` counts."""
     rows, columns, height, width, channels = grid.shape
     # A line of one pixel below and right of each image, and none at the picture's edge.
     line = _LINE if channels == 1 else 1 - _LINE
@@ -179,6 +187,11 @@ def _draw(grid, path, title=None, labels=None):
     axes.set_axis_off()
     for label, row in (labels or {}).items():
         axes.text(-4, (row + 0.5) * (height + 1), label, ha="right", va="center", fontsize=9)
+    axes.autoscale(False)
+    for row in ends:
+        # Outside the images, of which each pixel stays what it is.
+        at = row * (height + 1) - 1
+        axes.plot([-margin / _SCALE, -2], [at, at], "k", linewidth=0.8, clip_on=False)
     if title:
         figure.text(0.5, 1 - top / size[1] / 2, title, ha="center", va="center", fontsize=9)
     figure.savefig(path)
