@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from vlae_tf import publishing, results, zoo
-from vlae_tf.evaluation import evaluate_run, importance_weighted_log_prob
+from vlae_tf.evaluation import evaluate_run, importance_weighted_log_prob, lossy
+from vlae_tf.evaluation.figures import rounded
 from vlae_tf.evaluation.run import log_prob_path
 
 # Entries that were measured before these were kept have none.
@@ -72,6 +73,26 @@ def test_the_readme_has_the_table_of_the_entries(request):
 def test_the_results_page_is_that_of_the_entries(request):
     page = request.config.rootpath / "docs" / "results.md"
     assert page.read_text() == results.results_page()
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        (".", [f"cifar10_lossy_{window}" for window in ("4x2", "5x3", "7x4", "7x4_grey")]),
+        ("mnist", ["mnist_static", "mnist_static_factorised"]),
+    ],
+)
+def test_the_page_of_the_lossy_experiment_is_that_of_the_entries(request, folder, names):
+    docs = request.config.rootpath / "docs" / "lossy"
+    rows, _, metrics = lossy._compared({name: zoo.folder(name) for name in names})
+    assert (docs / folder / "table.md").read_text() == lossy._table(rows, metrics)
+    page = (docs / "README.md").read_text()
+    for row in rows:
+        nll, error = (rounded(row[key], metrics) for key in ("nll", "nll_standard_error"))
+        control = rounded(row["control"], metrics)
+        worth = " ± ".join(rounded(value, metrics) for value in row["gain"])
+        told = f"| {nll} ± {error} | {row['code_bits']:.1f} | {control} | {worth} |"
+        assert told in page, row["name"]
 
 
 @pytest.mark.parametrize("name", zoo.list())

@@ -19,7 +19,7 @@ from vlae_tf.evaluation.run import log_prob_path
 from vlae_tf.results import control_sentence, facts, likelihood_table, published_sentence
 from vlae_tf.training import Recipe, load_run
 from vlae_tf.training.data import split_images
-from vlae_tf.training.files import sha256, write_text
+from vlae_tf.training.files import read_metrics, sha256, write_text
 
 EXAMPLES = 64
 # So many of them, with as many samples, are estimated anew by the test suite.
@@ -52,7 +52,7 @@ def publish(run, folder, data_dir=None):
             "`run` must be a finished run with its metrics, see `vlae-tf evaluate --help`. "
             f"Received: run={str(run)!r} without {', '.join(missing)}"
         )
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = read_metrics(run / "metrics.json")
     weights = sha256(run / "model.weights.h5")
     if weights != metrics["weights_sha256"]:
         raise ValueError(

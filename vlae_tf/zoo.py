@@ -53,9 +53,9 @@ def info(name):
     path = folder(name)
     return {
         "name": name,
-        "recipe": json.loads((path / "recipe.json").read_text()),
+        "recipe": json.loads((path / "recipe.json").read_text(encoding="utf-8")),
         "metrics": read_metrics(path / "metrics.json"),
-        "card": (path / "card.md").read_text(),
+        "card": (path / "card.md").read_text(encoding="utf-8"),
     }
 
 

@@ -158,7 +158,7 @@ def lossy(
         )
     with console.status("Drawing images from their codes"):
         evaluation.compare_windows(folders, out, images, draws, seed, data_dir)
-    print((out / "table.md").read_text())
+    print((out / "table.md").read_text(encoding="utf-8"))
     console.print(f"Table and pictures are in {out}")
 
 

@@ -69,12 +69,30 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
             f"Received: num_images={num_images!r}, draws={draws!r}"
         )
     folders = {name: pathlib.Path(folder) for name, folder in folders.items()}
-    measured = _measured(folders)
-    first = next(iter(measured.values()))
-    recipe = Recipe.load(next(iter(folders.values())) / "recipe.json")
-    images = split_images(recipe, first["split"], first["seed"], data_dir)[:num_images]
+    rows, models, metrics = _compared(folders)
+    recipe = Recipe.load(folders[rows[0]["name"]] / "recipe.json")
+    images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)[:num_images]
+    shown = {"originals": images}
+    for row, model in zip(rows, models, strict=True):
+        code = np.tile(model.encode(images), (draws, 1))
+        drawn = model.decode(code, seed=seed).reshape(draws, *images.shape)
+        shown[f"{row['name']}\n{row['code_bits']:.0f} bits"] = drawn
 
-    rows = []
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    plot_rows(shown, out / "reconstructions.png")
+    _plot_curves(rows, metrics, out / "curves.png")
+    write_text(out / "table.md", _table(rows, metrics))
+    return rows
+
+
+# === What was measured ===
+
+
+def _compared(folders):
+    """The rows and the models, by what their windows show, and the metrics of one for the unit."""
+    measured = _measured(folders)
+    found = []
     for name, block in _common_blocks(measured).items():
         model, weights = load_hashed_run(folders[name], "float32")
         if weights != measured[name]["weights_sha256"]:
@@ -91,22 +109,10 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
             "gain": gain(measured[name], block),
             **{key: value for key, value in block.items() if key != "command"},
         }
-        code = np.tile(model.encode(images), (draws, 1))
-        drawn = model.decode(code, seed=seed).reshape(draws, *images.shape)
-        rows.append((size, row, drawn))
-    rows.sort(key=lambda found: found[0])
-
-    out = pathlib.Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    shown = {f"{row['name']}\n{row['code_bits']:.0f} bits": drawn for _, row, drawn in rows}
-    plot_rows({"originals": images, **shown}, out / "reconstructions.png")
-    rows = [row for _, row, _ in rows]
-    _plot_curves(rows, first, out / "curves.png")
-    write_text(out / "table.md", _table(rows, first))
-    return rows
-
-
-# === What was measured ===
+        found.append((size, row, model))
+    found.sort(key=lambda each: each[0])
+    _, rows, models = zip(*found, strict=True)
+    return list(rows), models, measured[rows[0]["name"]]
 
 
 def _measured(folders):
