@@ -82,11 +82,11 @@ def publish(run, folder, data_dir=None):
 
 def draw_history(entry):
     """The training curves of an entry, from its files, in the unit of its likelihood."""
-    metrics, run = (json.loads((entry / f"{name}.json").read_text()) for name in ("metrics", "run"))
+    told, metrics, _ = facts(entry)
     plot_history(
         entry / "history.csv",
         entry / "history.png",
-        earlier_epochs=int(run.get("earlier", {}).get("epochs", 0)),
+        earlier_epochs=int(told["epochs_in_all"] - told["epochs"]),
         bits_per_dim=unit(metrics) == "bits/dim",
     )
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from vlae_tf.layers import LocalPixelCNN
 from vlae_tf.models import (
@@ -75,3 +76,11 @@ def all_images():
 @pytest.fixture
 def images(all_images):
     return all_images[[3, 60, 21, 0, 63, 34, 7]]
+
+
+@pytest.fixture
+def curves(monkeypatch):
+    """The figures that are saved."""
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path: saved.append(figure))
+    return saved

@@ -63,14 +63,6 @@ def test_images_of_256_levels_are_told_in_bits_a_dimension(folders, tmp_path):
     assert row["gain"] is None and "| 1.000 | - |" in (tmp_path / "out" / "table.md").read_text()
 
 
-@pytest.fixture
-def curves(monkeypatch):
-    """The figures that are saved."""
-    saved = []
-    monkeypatch.setattr(lossy.Figure, "savefig", lambda figure, path: saved.append(figure))
-    return saved
-
-
 def test_curves_show_what_the_code_is_worth(curves, tmp_path):
     base = {"nll_standard_error": 0.1, "control": None, "gain": None}
     rows = [

@@ -80,14 +80,6 @@ def test_refuses_no_draws(wide_model, images, tmp_path):
         plot_reconstructions(wide_model, images, tmp_path / "r.png", draws=0)
 
 
-@pytest.fixture
-def curves(monkeypatch):
-    """The figures that are saved."""
-    saved = []
-    monkeypatch.setattr(plots.Figure, "savefig", lambda figure, path: saved.append(figure))
-    return saved
-
-
 def write_history(path, epochs, validation=True):
     header = "epoch,elbo,code_bits" + (",val_elbo,val_code_bits" if validation else "")
     rows = [

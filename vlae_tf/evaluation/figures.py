@@ -2,6 +2,9 @@
 
 from vlae_tf.datasets import DATASETS
 
+# Of an evaluation: figures of the same size can be compared.
+SIZE = ("num_images", "importance_samples")
+
 
 def unit(metrics):
     """In which a model's likelihood is told: nats for binary images, bits/dim for others."""
@@ -30,8 +33,8 @@ def control_nll(metrics, block):
 def gain(metrics, block):
     """What the code is worth, nats, and the error of that, if it was measured on as many images
     with as many importance samples as this block; or None."""
-    control, size = metrics.get("control"), ("num_images", "importance_samples")
-    if not control or any(control[key] != block[key] for key in size):
+    control = metrics.get("control")
+    if not control or any(control[key] != block[key] for key in SIZE):
         return None
     return control["gain"], control["gain_standard_error"]
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from vlae_tf.evaluation.figures import (
+    SIZE,
     control_nll,
     gain,
     in_unit,
@@ -22,7 +23,6 @@ from vlae_tf.training.files import read_metrics, write_text
 from vlae_tf.training.run import load_hashed_run
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
-_SIZE = ("num_images", "importance_samples")
 
 
 def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
@@ -138,7 +138,7 @@ def _measured(folders):
 def _common_blocks(measured):
     """Of each the likelihood with as many images and samples as the others have."""
     sizes = {
-        name: {tuple(block[key] for key in _SIZE): block for block in metrics["likelihood"]}
+        name: {tuple(block[key] for key in SIZE): block for block in metrics["likelihood"]}
         for name, metrics in measured.items()
     }
     common = set.intersection(*(set(blocks) for blocks in sizes.values()))
@@ -179,30 +179,29 @@ def _plot_curves(rows, metrics, path):
     if len(set(names)) < len(names):
         names = [row["name"] for row in rows]
     missing = np.nan, np.nan
+    nll = np.array([(row["nll"], row["nll_standard_error"]) for row in rows])
+    gains = np.array([row["gain"] or missing for row in rows])
+    controls = np.array([np.nan if row["control"] is None else row["control"] for row in rows])
     panels = {
-        f"NLL ({unit(metrics)})": [(row["nll"], row["nll_standard_error"]) for row in rows],
-        f"the code is worth ({unit(metrics)})": [row["gain"] or missing for row in rows],
-        "code (bits)": [(row["code_bits"], np.nan) for row in rows],
+        f"NLL ({unit(metrics)})": in_unit(nll, metrics),
+        f"the code is worth ({unit(metrics)})": in_unit(gains, metrics),
+        "code (bits)": np.array([(row["code_bits"], np.nan) for row in rows]),
     }
     figure = Figure(figsize=(11, 3), dpi=100, layout="constrained")
+    likelihood, *of_the_code = figure.subplots(1, 3)
     places = range(len(rows))
-    for axes, (label, values) in zip(figure.subplots(1, 3), panels.items(), strict=True):
-        values = np.array(values)
-        if label != "code (bits)":
-            values = in_unit(values, metrics)
+    for axes, (label, values) in zip((likelihood, *of_the_code), panels.items(), strict=True):
         axes.errorbar(places, values[:, 0], values[:, 1], fmt="oC0", capsize=3, label="with a code")
         axes.set_xticks(places, names)
         axes.set_xlim(-0.5, len(rows) - 0.5)
         axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
-        if label.startswith("NLL"):
-            controls = [np.nan if row["control"] is None else row["control"] for row in rows]
-            axes.plot(places, in_unit(np.array(controls), metrics), "sC7", label="without a code")
-            axes.legend(frameon=False)
-        elif (values[:, 0] > 0).any():
+        if axes in of_the_code and (values[:, 0] > 0).any():
             # Windows that hide the colours, or all, leave many times as much to the code.
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_locator(NullLocator())
+    likelihood.plot(places, in_unit(controls, metrics), "sC7", label="without a code")
+    likelihood.legend(frameon=False)
     figure.savefig(path)

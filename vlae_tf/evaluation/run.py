@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from vlae_tf.backend import row_seeds
+from vlae_tf.evaluation.figures import SIZE
 from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.partial_results import PartialResults
 from vlae_tf.training import Recipe
@@ -112,10 +113,9 @@ def evaluate_run(
     written = _written(path, record)
     if control is not None:
         written["control"] = {**block.pop("control"), **trained}
-    size = "num_images", "importance_samples"
-    others = [b for b in written.pop("likelihood", []) if any(b[k] != block[k] for k in size)]
+    others = [b for b in written.pop("likelihood", []) if any(b[k] != block[k] for k in SIZE)]
     blocks = [*others, {**block, "command": command}]
-    blocks.sort(key=lambda b: [b[k] for k in size], reverse=True)
+    blocks.sort(key=lambda b: [b[k] for k in SIZE], reverse=True)
     metrics = {**record, "likelihood": blocks, **written}
     write_metrics(path, metrics)
     write_array(log_prob_path(path, block), log_prob)
