@@ -34,7 +34,7 @@ setup(
     packages=[*find_packages(include=["vlae_tf", "vlae_tf.*"]), "vlae_tf._zoo"],
     package_dir={"vlae_tf._zoo": "zoo"},
     package_data={
-        "vlae_tf.training": ["recipes/*.json"],
+        "vlae_tf.runs": ["recipes/*.json"],
         "vlae_tf._zoo": ["*/*"],
     },
     install_requires=[

@@ -18,8 +18,8 @@ from rich.table import Table
 
 from vlae_tf import zoo
 from vlae_tf.backend import compiled
-from vlae_tf.evaluation import importance_weighted_log_prob
-from vlae_tf.training import Recipe
+from vlae_tf.models import importance_weighted_log_prob
+from vlae_tf.runs import Recipe
 
 DTYPES = ("float32", "mixed_bfloat16")
 # Images and samples a step. One image a step computes its posterior once for all samples;

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from vlae_tf.datasets import DATASETS
-from vlae_tf.training import Recipe
+from vlae_tf.runs import Recipe
 
 
 def main():

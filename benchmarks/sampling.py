@@ -19,8 +19,9 @@ from rich.progress import track
 from rich.table import Table
 
 import vlae_tf
-from vlae_tf.backend import row_normal, row_uniform, tfd
-from vlae_tf.distributions.wavefront import Wavefront
+from vlae_tf.backend import tfd
+from vlae_tf.layers.wavefront.order import Wavefront
+from vlae_tf.noise import row_normal, row_uniform
 
 
 def main():

@@ -17,7 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from vlae_tf.datasets import DATASETS
-from vlae_tf.training import Recipe
+from vlae_tf.runs import Recipe
 
 DTYPES = ("float32", "mixed_bfloat16")
 

@@ -50,7 +50,7 @@ TINY_MODEL = {
 @pytest.fixture(scope="session")
 def tiny_recipe_file(tmp_path_factory):
     """A recipe in JSON beside the images it names."""
-    from vlae_tf.training import Recipe
+    from vlae_tf.runs import Recipe
 
     folder = tmp_path_factory.mktemp("tiny")
     images = (np.random.default_rng(0).random((96, 8, 8, 1)) < 0.2).astype("uint8")
@@ -65,7 +65,8 @@ def tiny_recipe_file(tmp_path_factory):
 def tiny_run(tiny_recipe_file):
     """A finished and evaluated run."""
     from vlae_tf.evaluation import evaluate_run
-    from vlae_tf.training import Recipe, train
+    from vlae_tf.runs import Recipe
+    from vlae_tf.training import train
 
     run = tiny_recipe_file.parent / "run"
     recipe = Recipe.load(tiny_recipe_file)

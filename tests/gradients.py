@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.backend import step_seed
+from vlae_tf.noise import step_seed
 
 
 def gradient(function, x):

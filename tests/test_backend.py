@@ -8,7 +8,9 @@ import pytest
 from keras import ops
 
 from vlae_tf import backend
-from vlae_tf.backend import compiled, row_normal, row_seeds, row_uniform, step_seed, tfd
+from vlae_tf.backend import compiled, tfd
+from vlae_tf.noise import row_normal, row_uniform, step_seed
+from vlae_tf.seeds import row_seeds
 
 pytestmark = pytest.mark.jax
 

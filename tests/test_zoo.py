@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from vlae_tf import publishing, results, zoo
-from vlae_tf.evaluation import evaluate_run, importance_weighted_log_prob, lossy
-from vlae_tf.evaluation.figures import rounded
-from vlae_tf.evaluation.run import log_prob_path
+from vlae_tf.evaluation import evaluate_run, lossy
+from vlae_tf.evaluation.evaluate_run import log_prob_path
+from vlae_tf.evaluation.units import rounded
+from vlae_tf.models import importance_weighted_log_prob
 
 # Entries that were measured before these were kept have none.
 _LOG_PROBS = sorted(zoo.FOLDER.glob("*/metrics-*.npy"))

@@ -1,12 +1,10 @@
 """The TFP substrate that fits Keras' backend: the one file that knows there are two.
 
 `tfd`, `tfb` and `tfp` are TensorFlow Probability on the TensorFlow backend and its JAX substrate
-on the JAX backend, where TensorFlow need not be installed. The random helpers hide the one thing
-on which the two differ: how a seed is written.
+on the JAX backend, where TensorFlow need not be installed.
 """
 
 import keras
-import numpy as np
 
 BACKEND = keras.backend.backend()
 
@@ -35,93 +33,6 @@ tfd = tfp.distributions
 tfb = tfp.bijectors
 TensorShape = tf.TensorShape
 float32 = tf.float32
-
-
-def step_seed(generator):
-    """The next seed of a `keras.random.SeedGenerator`, as TFP's stateless samplers take it."""
-    seed = generator.next()
-    return tf.cast(seed, tf.int32) if BACKEND == "tensorflow" else seed
-
-
-def row_seeds(seed, count):
-    """One seed per row, int32 `(count,)`, from one integer (or the seeds themselves).
-
-    Row i has the same seed whatever `count` is, so a longer batch starts with the shorter one. No
-    two rows of one integer have the same seed.
-
-    Raises:
-        ValueError: if `seed` is neither a non-negative integer nor one int32 per row.
-
-    Example:
-        >>> from vlae_tf.backend import row_seeds
-        >>> bool((row_seeds(7, 5)[:3] == row_seeds(7, 3)).all())
-        True
-    """
-    seeds = np.asarray(seed)
-    if seeds.dtype.kind in "iu":
-        if seeds.ndim == 0 and seeds >= 0:
-            # Hashed, so that the rows of seed 1 are not those of seed 0 moved by one.
-            words = np.random.SeedSequence(int(seeds)).generate_state(count)
-            return _without_repeats((words >> 1).astype("int32"))
-        if seeds.shape == (count,) and (seeds == seeds.astype("int32")).all():
-            return seeds.astype("int32")
-    raise ValueError(
-        "`seed` must be a non-negative integer, or integers of 32 bits, one for each of the "
-        f"{count} rows. Received: seed={seed!r}"
-    )
-
-
-def _without_repeats(seeds):
-    """The hash repeats itself, in most batches of 50,000: then the later row takes the next seed
-    that none before it has, which does not depend on the rows behind it."""
-    if len(np.unique(seeds)) < len(seeds):
-        taken = set()
-        for row, seed in enumerate(seeds.tolist()):
-            while seed in taken:
-                seed = (seed + 1) % 2**31
-            taken.add(seed)
-            seeds[row] = seed
-    return seeds
-
-
-def row_normal(seeds, shape, salt=0):
-    """Standard normal noise `(batch, *shape)`: row i depends on `seeds[i]` and `salt` alone."""
-    return _row_noise(seeds, shape, salt, "normal")
-
-
-def row_uniform(seeds, shape, salt=0):
-    """Uniform noise on [0, 1), `(batch, *shape)`: row i depends on `seeds[i]` and `salt` alone."""
-    return _row_noise(seeds, shape, salt, "uniform")
-
-
-def _row_noise(seeds, shape, salt, kind):
-    if BACKEND == "tensorflow":
-
-        def draw(seed):
-            # Bits of an explicit generator, made into numbers here: `auto` may pick another one,
-            # and XLA makes other floats of the same bits (tensorflow#117644).
-            bits = tf.random.stateless_uniform(
-                shape, tf.stack([seed, salt]), None, None, tf.uint32, alg="philox"
-            )
-            # The 24 bits that a float32 holds: 0 <= uniform < 1.
-            bits = tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32))
-            uniform = tf.cast(bits, tf.float32) * 2.0**-24
-            if kind == "uniform":
-                return uniform
-            # Halfway between two of its values, but not where that is rounded up to 1: the last
-            # would be infinite.
-            return tf.math.ndtri(tf.minimum(uniform + 2.0**-25, 1 - 2.0**-24))
-
-        return tf.map_fn(
-            # Row by row, as the last bits of a vectorised loop depend on where a number stands.
-            draw,
-            tf.cast(tf.convert_to_tensor(seeds), tf.int32),
-            fn_output_signature=tf.TensorSpec(shape, tf.float32),
-        )
-    draw = {"normal": jax.random.normal, "uniform": jax.random.uniform}[kind]
-    return jax.vmap(lambda seed: draw(jax.random.fold_in(jax.random.PRNGKey(seed), salt), shape))(
-        jax.numpy.asarray(seeds)
-    )
 
 
 def add_bias(outputs, bias):

@@ -9,8 +9,8 @@ from keras import ops
 
 from tests.gradients import randomise, stateless_seed
 from vlae_tf.distributions import PixelCNNBernoulli
-from vlae_tf.distributions.wavefront import Wavefront
 from vlae_tf.layers import GatedPixelCNN, LocalPixelCNN, ReceptiveField, ResidualPixelCNN
+from vlae_tf.layers.wavefront.order import Wavefront
 
 # TFP's JAX substrate warns when it draws uniform numbers.
 pytestmark = pytest.mark.filterwarnings("ignore:shape requires ndarray:DeprecationWarning")

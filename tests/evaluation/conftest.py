@@ -3,15 +3,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from vlae_tf.layers import LocalPixelCNN
-from vlae_tf.models import (
-    VLAE,
-    FlowPrior,
-    GaussianPosterior,
-    IAFPosterior,
-    PixelCNNLikelihood,
-    ResNetDecoder,
-    ResNetEncoder,
-)
+from vlae_tf.likelihoods import PixelCNNLikelihood
+from vlae_tf.models import VLAE
+from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+from vlae_tf.posteriors import GaussianPosterior, IAFPosterior
+from vlae_tf.priors import FlowPrior
 
 SHAPE = (2, 3, 1)
 

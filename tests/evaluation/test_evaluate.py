@@ -1,13 +1,8 @@
 import numpy as np
 import pytest
 
-from vlae_tf.evaluation import (
-    PartialResults,
-    active_units,
-    evaluate,
-    importance_weighted_log_prob,
-    importance_weighted_terms,
-)
+from vlae_tf.evaluation import active_units, evaluate
+from vlae_tf.models import PartialResults, importance_weighted_log_prob, importance_weighted_terms
 
 pytestmark = pytest.mark.jax
 
@@ -85,7 +80,7 @@ def test_active_units_are_those_whose_mean_moves(build_model, all_images):
 def test_killed_evaluation_goes_on_to_the_same_figures(
     wide_model, control, images, tmp_path, monkeypatch, steps
 ):
-    monkeypatch.setattr("vlae_tf.evaluation.importance.SAVE_EVERY", 1)
+    monkeypatch.setattr("vlae_tf.models.importance.SAVE_EVERY", 1)
     arguments = {"importance_samples": 2, "control": control, "batch_size": 2}
     expected = evaluate(wide_model, images, **arguments)
     path = tmp_path / "partial.npy"

@@ -6,9 +6,9 @@ import pytest
 
 from vlae_tf.datasets import binarised
 from vlae_tf.evaluation import evaluate, evaluate_run, write_metrics
-from vlae_tf.evaluation.run import log_prob_path
-from vlae_tf.training import Recipe, load_run
-from vlae_tf.training.run import model_config
+from vlae_tf.evaluation.evaluate_run import log_prob_path
+from vlae_tf.runs import Recipe, load_run
+from vlae_tf.runs.load import model_config
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_fewer_images_are_not_the_first_and_keep_their_noise(make_run, monkeypat
         calls.append((images, seeds))
         return evaluate(model, images, importance_samples, seeds, *args)
 
-    monkeypatch.setattr("vlae_tf.evaluation.run.evaluate", spy)
+    monkeypatch.setattr("vlae_tf.evaluation.evaluate_run.evaluate", spy)
     folder = make_run()
     for num_images in (None, 5, 7):
         evaluate_run(folder, num_images=num_images, importance_samples=1)
@@ -181,7 +181,7 @@ def test_weights_that_give_no_figures_leave_the_file(make_run):
 
 
 def test_killed_run_goes_on_to_the_same_file(make_run, monkeypatch):
-    monkeypatch.setattr("vlae_tf.evaluation.importance.SAVE_EVERY", 1)
+    monkeypatch.setattr("vlae_tf.models.importance.SAVE_EVERY", 1)
     folder = make_run()
     expected = evaluate_run(folder, folder / "whole.json", importance_samples=2, batch_size=2)
 
@@ -227,7 +227,7 @@ def test_weights_that_change_while_they_are_loaded_are_loaded_again(make_run, mo
         calls.append(model)
         return model
 
-    monkeypatch.setattr("vlae_tf.training.run.load_run", an_epoch_ends)
+    monkeypatch.setattr("vlae_tf.runs.load.load_run", an_epoch_ends)
     metrics = evaluate_run(folder, importance_samples=2)
     weights = (folder / "model.weights.h5").read_bytes()
     assert metrics["weights_sha256"] == hashlib.sha256(weights).hexdigest()

@@ -3,13 +3,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from vlae_tf.backend import row_seeds
-from vlae_tf.evaluation import (
-    PartialResults,
-    importance,
-    importance_weighted_log_prob,
-    importance_weighted_terms,
-)
+from vlae_tf.evaluation import importance
+from vlae_tf.models import PartialResults, importance_weighted_log_prob, importance_weighted_terms
+from vlae_tf.seeds import row_seeds
 
 pytestmark = pytest.mark.jax
 

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from tests.evaluation.test_plots import ink
 from vlae_tf import cli
 from vlae_tf.evaluation import compare_windows, evaluate_run, lossy
-from vlae_tf.evaluation.figures import window
+from vlae_tf.evaluation.units import window
 from vlae_tf.layers import GatedPixelCNN
-from vlae_tf.training import Recipe, load_run, train
+from vlae_tf.runs import Recipe, load_run
+from vlae_tf.training import train
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vlae_tf.evaluation import PartialResults
+from vlae_tf.models import PartialResults
 
 pytestmark = pytest.mark.jax
 

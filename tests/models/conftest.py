@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from vlae_tf.layers import LocalPixelCNN
-from vlae_tf.models import VLAE, FlowPrior, PixelCNNLikelihood, ResNetDecoder, ResNetEncoder
+from vlae_tf.likelihoods import PixelCNNLikelihood
+from vlae_tf.models import VLAE
+from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+from vlae_tf.priors import FlowPrior
 
 SHAPE = (6, 6, 1)
 

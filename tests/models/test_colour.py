@@ -6,13 +6,9 @@ import pytest
 
 import vlae_tf
 from vlae_tf.layers import GatedPixelCNN
-from vlae_tf.models import (
-    FactorisedLogisticMixtureLikelihood,
-    FlowPrior,
-    LogisticMixtureLikelihood,
-    ResNetDecoder,
-    ResNetEncoder,
-)
+from vlae_tf.likelihoods import FactorisedLogisticMixtureLikelihood, LogisticMixtureLikelihood
+from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+from vlae_tf.priors import FlowPrior
 
 SHAPE = (8, 8, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, *SHAPE)).astype("uint8")
@@ -144,7 +140,8 @@ def test_served_answers_are_those_of_python(model, tmp_path):
 
 def test_recipe_of_colour_images(tmp_path):
     from vlae_tf.evaluation import evaluate_run
-    from vlae_tf.training import Recipe, train
+    from vlae_tf.runs import Recipe
+    from vlae_tf.training import train
 
     np.savez(tmp_path / "images.npz", train=IMAGES, test=IMAGES)
     small = {"filters": [4], "blocks": 0, "units": 8}

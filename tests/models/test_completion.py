@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from vlae_tf.checks import check_known
 from vlae_tf.layers import ReceptiveField
-from vlae_tf.models import BernoulliLikelihood
-from vlae_tf.models.checks import check_known
+from vlae_tf.likelihoods import BernoulliLikelihood
 
 CODES = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
 

@@ -7,21 +7,17 @@ import numpy as np
 import pytest
 from keras import ops
 
-from vlae_tf.backend import step_seed, tfd
+from vlae_tf.backend import tfd
 from vlae_tf.layers import GatedPixelCNN, LocalPixelCNN, ResidualPixelCNN
-from vlae_tf.models import (
+from vlae_tf.likelihoods import (
     BernoulliLikelihood,
-    DenseNetDecoder,
-    DenseNetEncoder,
     FactorisedLogisticMixtureLikelihood,
-    FlowPrior,
-    GaussianPosterior,
-    IAFPosterior,
     PixelCNNLikelihood,
-    ResNetDecoder,
-    ResNetEncoder,
-    SpatialFlowPrior,
 )
+from vlae_tf.networks import DenseNetDecoder, DenseNetEncoder, ResNetDecoder, ResNetEncoder
+from vlae_tf.noise import step_seed
+from vlae_tf.posteriors import GaussianPosterior, IAFPosterior
+from vlae_tf.priors import FlowPrior, SpatialFlowPrior
 
 SHAPE = (4, 4, 1)
 

@@ -7,13 +7,10 @@ import pytest
 import vlae_tf
 from tests.gradients import jacobian
 from vlae_tf.layers import LocalPixelCNN
-from vlae_tf.models import (
-    GaussianPosterior,
-    PixelCNNLikelihood,
-    ResNetDecoder,
-    ResNetEncoder,
-    SpatialFlowPrior,
-)
+from vlae_tf.likelihoods import PixelCNNLikelihood
+from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+from vlae_tf.posteriors import GaussianPosterior
+from vlae_tf.priors import SpatialFlowPrior
 
 CODE = (4, 4, 2)
 IMAGES = (np.random.default_rng(0).random((5, 16, 16, 1)) < 0.5).astype("uint8")

@@ -7,15 +7,11 @@ from keras import ops
 
 from vlae_tf import objectives
 from vlae_tf.layers import ResidualPixelCNN
-from vlae_tf.models import (
-    VLAE,
-    BernoulliLikelihood,
-    FlowPrior,
-    GaussianPosterior,
-    IAFPosterior,
-    PixelCNNLikelihood,
-    ResNetDecoder,
-)
+from vlae_tf.likelihoods import BernoulliLikelihood, PixelCNNLikelihood
+from vlae_tf.models import VLAE
+from vlae_tf.networks import ResNetDecoder
+from vlae_tf.posteriors import GaussianPosterior, IAFPosterior
+from vlae_tf.priors import FlowPrior
 
 SHAPE = (6, 6, 1)
 

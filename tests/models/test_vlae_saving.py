@@ -12,9 +12,10 @@ import pytest
 from keras import ops
 
 import vlae_tf
-from vlae_tf.models import BernoulliLikelihood, IAFPosterior
+from vlae_tf.files import load_weights
+from vlae_tf.likelihoods import BernoulliLikelihood
 from vlae_tf.objectives import SoftFreeBitsELBO
-from vlae_tf.training.files import load_weights
+from vlae_tf.posteriors import IAFPosterior
 
 
 def variants():

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 
+from vlae_tf.checks import check_data
 from vlae_tf.datasets import ImageBatches
 from vlae_tf.layers import KernelLayer
-from vlae_tf.models import BernoulliLikelihood, IAFPosterior
-from vlae_tf.models.checks import check_data
+from vlae_tf.likelihoods import BernoulliLikelihood
 from vlae_tf.objectives import ELBO, SoftFreeBitsELBO
+from vlae_tf.posteriors import IAFPosterior
 
 METRICS = ["loss", "elbo", "reconstruction", "kl", "bits_per_dim", "code_bits"]
 TENSORFLOW = keras.backend.backend() == "tensorflow"

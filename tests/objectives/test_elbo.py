@@ -7,8 +7,9 @@ from keras import ops
 
 from vlae_tf.backend import tfd
 from vlae_tf.distributions import DiagonalGaussian, FactorisedBernoulli
-from vlae_tf.models import FlowPrior, IAFPosterior
 from vlae_tf.objectives import ELBO
+from vlae_tf.posteriors import IAFPosterior
+from vlae_tf.priors import FlowPrior
 
 pytestmark = pytest.mark.jax
 

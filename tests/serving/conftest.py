@@ -10,7 +10,9 @@ import pytest
 
 import vlae_tf
 from vlae_tf.layers import LocalPixelCNN
-from vlae_tf.models import FlowPrior, PixelCNNLikelihood, ResNetDecoder, ResNetEncoder
+from vlae_tf.likelihoods import PixelCNNLikelihood
+from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+from vlae_tf.priors import FlowPrior
 
 # All that a client has is TensorFlow: it answers the requests in one file with answers in another.
 CLIENT = """
@@ -68,7 +70,7 @@ def model():
 @pytest.fixture(scope="session")
 def exported(model, tmp_path_factory):
     """The folder of version 1."""
-    return vlae_tf.serving.export(
+    return vlae_tf.saved_model.export(
         model, tmp_path_factory.mktemp("served") / "tiny", importance_samples=3
     )
 

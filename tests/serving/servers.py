@@ -20,8 +20,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from vlae_tf.saved_model.version import publish
 from vlae_tf.serving import Client, Server
-from vlae_tf.serving.version import publish
 
 ADDRESS = os.environ.get("VLAE_TF_SERVING_ADDRESS")
 FOLDER = os.environ.get("VLAE_TF_SERVING_FOLDER")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vlae_tf.saved_model.warmup import write_warmup
 from vlae_tf.serving import Client, Server
-from vlae_tf.serving.batching import Batching
-from vlae_tf.serving.servable import Servable
-from vlae_tf.serving.warmup import write_warmup
+from vlae_tf.serving.server.batching import Batching
+from vlae_tf.serving.server.servable import Servable
 
 CONFIG = Path(__file__).parents[2] / "export" / "config" / "batching.config"
 # Long enough for every thread to come in time; a full batch does not wait.

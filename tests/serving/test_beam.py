@@ -20,7 +20,8 @@ import tensorflow as tf
 from PIL import Image
 
 import vlae_tf
-from vlae_tf.models import FactorisedLogisticMixtureLikelihood, ResNetDecoder, ResNetEncoder
+from vlae_tf.likelihoods import FactorisedLogisticMixtureLikelihood
+from vlae_tf.networks import ResNetDecoder, ResNetEncoder
 
 SOURCE = Path(__file__).parents[2] / "export" / "beam" / "encode.py"
 PYTHON = os.environ.get("VLAE_TF_BEAM_PYTHON") or (find_spec("apache_beam") and sys.executable)

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 import vlae_tf
 from tests.serving import servers
 from vlae_tf import cli
-from vlae_tf.models import FactorisedLogisticMixtureLikelihood, LogisticMixtureLikelihood
+from vlae_tf.likelihoods import FactorisedLogisticMixtureLikelihood, LogisticMixtureLikelihood
+from vlae_tf.saved_model.signatures import Signatures
 from vlae_tf.serving import Client, Server
-from vlae_tf.serving.signatures import Signatures
 
 
 @pytest.fixture(scope="module")

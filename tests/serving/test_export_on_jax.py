@@ -12,7 +12,7 @@ import vlae_tf
 CODE = """
 import sys
 sys.modules["tensorflow"] = None
-from vlae_tf.serving import export
+from vlae_tf.saved_model import export
 try:
     export(None, "served")
 except ValueError as error:

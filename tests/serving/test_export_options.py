@@ -8,9 +8,10 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
-from vlae_tf.models import VLAE, BernoulliLikelihood
-from vlae_tf.serving import export
-from vlae_tf.serving.signatures import Signatures
+from vlae_tf.likelihoods import BernoulliLikelihood
+from vlae_tf.models import VLAE
+from vlae_tf.saved_model import export
+from vlae_tf.saved_model.signatures import Signatures
 
 FIVE = {"encode", "decode", "reconstruct", "sample", "log_prob"}
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
-from vlae_tf.serving.json_tensors import read_predict, write_predict
+from vlae_tf.serving.server.json_tensors import read_predict, write_predict
 from vlae_tf.serving.serving_error import ServingError
 
 

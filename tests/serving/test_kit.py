@@ -8,9 +8,10 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from tests.serving import servers
-from vlae_tf.serving import Client, Server, export
-from vlae_tf.serving.batching import Batching
-from vlae_tf.serving.models_config import read_models_config
+from vlae_tf.saved_model import export
+from vlae_tf.serving import Client, Server
+from vlae_tf.serving.server.batching import Batching
+from vlae_tf.serving.server.models_config import read_models_config
 
 KIT = Path(__file__).parents[2] / "export"
 COMMANDS = ("compose.yaml", "kubernetes/serving.yaml")

@@ -14,8 +14,8 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from tests.serving import servers
 from vlae_tf.serving import Client, Server
-from vlae_tf.serving.model_manager import ModelManager
-from vlae_tf.serving.models_config import folder_config, read_models_config
+from vlae_tf.serving.server.model_manager import ModelManager
+from vlae_tf.serving.server.models_config import folder_config, read_models_config
 from vlae_tf.serving.serving_error import ServingError
 
 
@@ -99,7 +99,7 @@ def test_a_broken_version_is_not_loaded_again_and_again(manager, folder, monkeyp
     (folder / "2").mkdir()
     (folder / "2" / "saved_model.pb").write_bytes(b"no graph")
     manager.refresh()
-    monkeypatch.setattr("vlae_tf.serving.model_manager.Servable", None)
+    monkeypatch.setattr("vlae_tf.serving.server.model_manager.Servable", None)
     before = manager.states("count")
     manager.refresh()
     assert manager.states("count") == before

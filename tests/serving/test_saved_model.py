@@ -10,7 +10,7 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 import vlae_tf
-from vlae_tf.backend import row_normal
+from vlae_tf.noise import row_normal
 
 IMAGE = {"image": ("uint8", (8, 8, 1))}
 CODE = {"code": ("float32", (4,))}
@@ -243,7 +243,7 @@ def test_signature_compiles_under_xla(served, requests, signature):
 
 def test_mixed_precision_is_kept_and_answers_are_float32(tiny_vlae, tmp_path, requests):
     model = tiny_vlae(policy="mixed_bfloat16")
-    path = vlae_tf.serving.export(model, tmp_path, importance_samples=2)
+    path = vlae_tf.saved_model.export(model, tmp_path, importance_samples=2)
     loaded = tf.saved_model.load(path)
     assert {weight.dtype for weight in loaded.weights} == {tf.float32}
     assert b"DT_BFLOAT16" in str(loaded.signatures["encode"].graph.as_graph_def()).encode()
@@ -306,4 +306,4 @@ def test_argument_that_cannot_be_is_refused(model, tmp_path, arguments, words):
 
 def test_something_else_than_a_vlae_is_refused(tmp_path):
     with pytest.raises(ValueError, match="`model` must be a VLAE. Received: model=3"):
-        vlae_tf.serving.export(3, tmp_path / "tiny")
+        vlae_tf.saved_model.export(3, tmp_path / "tiny")

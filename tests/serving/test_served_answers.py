@@ -15,8 +15,8 @@ import tensorflow as tf
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from tests.serving import servers
+from vlae_tf.saved_model.version import publish
 from vlae_tf.serving import Client
-from vlae_tf.serving.version import publish
 
 SIGNATURES = ("encode", "decode", "reconstruct", "sample", "log_prob")
 

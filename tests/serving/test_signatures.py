@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 from scipy.special import logsumexp
 
-from vlae_tf.models import FlowPrior, IAFPosterior, SpatialFlowPrior
-from vlae_tf.serving.signatures import Signatures
+from vlae_tf.posteriors import IAFPosterior
+from vlae_tf.priors import FlowPrior, SpatialFlowPrior
+from vlae_tf.saved_model.signatures import Signatures
 
 IMAGES = np.random.default_rng(0).integers(0, 2, (4, 8, 8, 1)).astype("uint8")
 ALL_2X2 = np.array(list(itertools.product((0, 1), repeat=4)), "uint8").reshape(16, 2, 2, 1)

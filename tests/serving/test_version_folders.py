@@ -7,7 +7,7 @@ import stat
 import pytest
 import tensorflow as tf
 
-from vlae_tf.serving.version import check_version, publish
+from vlae_tf.saved_model.version import check_version, publish
 
 
 def write(path):

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from vlae_tf.training import Recipe, train
+from vlae_tf.runs import Recipe
+from vlae_tf.training import train
 
 
 def write_images(path, highest=1, **sizes):

@@ -7,7 +7,8 @@ import sys
 
 import keras
 
-from vlae_tf.training import Recipe, files, train
+from vlae_tf.runs import Recipe
+from vlae_tf.training import files, train
 
 
 class Killer(keras.callbacks.Callback):

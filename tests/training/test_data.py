@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from vlae_tf.datasets import binarised, load_arrays
-from vlae_tf.training import Recipe
-from vlae_tf.training.data import (
+from vlae_tf.runs import Recipe
+from vlae_tf.runs.data import (
     draws_afresh,
     training_batches,
     training_data,

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import vlae_tf
-from vlae_tf.training import Recipe, RunRecord, load_run, train
+from vlae_tf.runs import Recipe, RunRecord, load_run
+from vlae_tf.training import train
 
 pytestmark = pytest.mark.jax
 

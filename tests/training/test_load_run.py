@@ -7,8 +7,8 @@ import shutil
 import keras
 import pytest
 
-from vlae_tf.training import load_run
-from vlae_tf.training.run import model_config
+from vlae_tf.runs import load_run
+from vlae_tf.runs.load import model_config
 
 pytestmark = pytest.mark.jax
 

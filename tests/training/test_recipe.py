@@ -9,8 +9,8 @@ import pytest
 from keras import ops
 
 from vlae_tf.datasets import DATASETS
-from vlae_tf.training import Recipe
-from vlae_tf.training.parts import build_part
+from vlae_tf.runs import Recipe
+from vlae_tf.runs.parts import build_part
 
 pytestmark = pytest.mark.jax
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY_MODEL
-from vlae_tf.training import Recipe
+from vlae_tf.runs import Recipe
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 
-from vlae_tf.training import NaNGuard, Recipe
+from vlae_tf.runs import Recipe
+from vlae_tf.training import NaNGuard
 from vlae_tf.tuning import recipe_tuner, search, tune
 
 # So that a test need not wait long for a dead worker.

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 import vlae_tf
-from vlae_tf.training import Recipe, train
+from vlae_tf.runs import Recipe
+from vlae_tf.training import train
 from vlae_tf.tuning import recipe_tuner, search, search_oracle, tune
 
 SIZES = [1, 2, 3]

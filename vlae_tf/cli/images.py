@@ -59,6 +59,7 @@ def demo(
     entry: Annotated[str | None, typer.Option(help="An entry of the zoo.")] = None,
 ):
     """Load a trained model, encode, reconstruct, sample, export, and compare in a fresh process."""
-    from vlae_tf import demo, zoo
+    from vlae_tf import zoo
+    from vlae_tf.cli import demo
 
     demo.run(entry or zoo.list("mnist*")[-1], out, console)

@@ -17,7 +17,7 @@ app.add_typer(zoo_app, name="zoo")
 def zoo_list(pattern: Annotated[str, typer.Argument(help="A shell pattern.")] = "*"):
     """The entries, with their likelihoods."""
     from vlae_tf import zoo
-    from vlae_tf.evaluation.figures import rounded, unit
+    from vlae_tf.evaluation.units import rounded, unit
 
     table = Table("entry", "test NLL", "code bits", "data set", "weights")
     for name in zoo.list(pattern):
@@ -48,7 +48,7 @@ def zoo_publish(
     data_dir: DataDir = None,
 ):
     """Make a zoo entry of a run that `vlae-tf evaluate` has measured."""
-    from vlae_tf import publishing
+    from vlae_tf.zoo import publishing
 
     publishing.publish(run, folder, data_dir=data_dir)
     console.print(f"The entry is in {folder}")
@@ -64,7 +64,7 @@ def zoo_table(
     ] = None,
 ):
     """The results table, in Markdown, from the metrics of all entries."""
-    from vlae_tf import results
+    from vlae_tf.zoo import tables as results
 
     if readme is not None:
         results.renew_table(readme)

@@ -5,7 +5,8 @@ import math
 import keras
 import numpy as np
 
-from vlae_tf.datasets.binarisation import bernoulli, check_images, check_intensities
+from vlae_tf.checks import check_array
+from vlae_tf.datasets.binarisation import bernoulli, check_intensities
 
 
 class ImageBatches(keras.utils.PyDataset):
@@ -54,7 +55,7 @@ class ImageBatches(keras.utils.PyDataset):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_images(images)
+        check_array(images)
         if binarise:
             check_intensities(images)
         for argument, value, least in (

@@ -2,23 +2,7 @@
 
 import numpy as np
 
-
-def check_images(images, argument="images"):
-    """Raise unless `images` is a uint8 array (n, height, width, channels) with n > 0."""
-    if not isinstance(images, np.ndarray) or images.ndim != 4:
-        received = getattr(images, "shape", type(images).__name__)
-        raise ValueError(
-            f"`{argument}` must be a NumPy array of shape (n, height, width, channels). "
-            f"Received: {argument} of shape {received}"
-        )
-    if images.dtype != np.uint8:
-        raise ValueError(
-            f"`{argument}` must be uint8, intensities 0..255 or binary pixels 0 and 1; turn floats "
-            "in [0, 1] into `np.round(255 * images).astype('uint8')`. "
-            f"Received: {argument} of dtype {images.dtype}"
-        )
-    if not images.size:
-        raise ValueError(f"`{argument}` is empty. Received: {argument} of shape {images.shape}")
+from vlae_tf.checks import check_array
 
 
 def check_intensities(images, argument="images"):
@@ -61,6 +45,6 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
     Reference: Salakhutdinov and Murray, "On the quantitative analysis of deep belief networks",
         2008.
     """
-    check_images(images)
+    check_array(images)
     check_intensities(images)
     return bernoulli(images, np.random.default_rng(seed))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vlae_tf.datasets.binarisation import check_images
+from vlae_tf.checks import check_array
 from vlae_tf.datasets.registry import DATASETS
 
 PARTS = ("train", "validation", "test")
@@ -59,7 +59,7 @@ def own_images(source, split="train", image_shape=None) -> np.ndarray:
         )
     images = [read(parts[part]) for part in wanted]
     for part, array in zip(wanted, images, strict=True):
-        check_images(array, part if len(parts) > 1 else "source")
+        check_array(array, part if len(parts) > 1 else "source")
     if len({array.shape[1:] for array in images}) > 1:
         raise ValueError(
             f"The splits of {where} must have images of one shape. "

@@ -1,7 +1,7 @@
 from keras import ops
 
 from vlae_tf.backend import TensorShape, float32, tfd, tfp
-from vlae_tf.distributions.column_sampling import draw
+from vlae_tf.layers.wavefront import draw
 
 
 class AutoregressiveImages(tfd.Distribution):

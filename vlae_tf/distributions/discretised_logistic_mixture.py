@@ -2,7 +2,7 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import TensorShape, float32, tfd, tfp
-from vlae_tf.layers.kernel_layer import check_integer
+from vlae_tf.checks import check_integer
 
 # The least logarithm of a scale, on the -1..1 scale of pixels: a ninth of a level of 256.
 _LEAST_LOG_SCALE = -7.0

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from vlae_tf.evaluation.figures import (
+from vlae_tf.evaluation.plots import plot_rows
+from vlae_tf.evaluation.units import (
     SIZE,
     control_nll,
     gain,
@@ -16,11 +17,10 @@ from vlae_tf.evaluation.figures import (
     unit,
     window,
 )
-from vlae_tf.evaluation.plots import plot_rows
-from vlae_tf.training import Recipe
-from vlae_tf.training.data import split_images
-from vlae_tf.training.files import read_metrics, write_text
-from vlae_tf.training.run import load_hashed_run
+from vlae_tf.files import read_metrics, write_text
+from vlae_tf.runs import Recipe
+from vlae_tf.runs.data import split_images
+from vlae_tf.runs.load import load_hashed_run
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
 

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from vlae_tf.backend import row_seeds
-from vlae_tf.evaluation.importance import importance_weighted_terms
+from vlae_tf.models.importance import importance_weighted_terms
+from vlae_tf.seeds import row_seeds
 
 
 def evaluate(

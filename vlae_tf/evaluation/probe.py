@@ -8,10 +8,10 @@ import pathlib
 import numpy as np
 
 from vlae_tf.datasets import load_labels
-from vlae_tf.training import Recipe
-from vlae_tf.training.data import split_images
-from vlae_tf.training.files import write_text
-from vlae_tf.training.run import load_hashed_run
+from vlae_tf.files import write_text
+from vlae_tf.runs import Recipe
+from vlae_tf.runs.data import split_images
+from vlae_tf.runs.load import load_hashed_run
 
 # For each classifier, what bounds it and the values to choose from; and the folds to choose by.
 _CHOICES = {

@@ -12,9 +12,9 @@ from vlae_tf.layers.local_pixelcnn import LocalPixelCNN
 from vlae_tf.layers.made import MADE
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 from vlae_tf.layers.masked_dense import MaskedDense
-from vlae_tf.layers.receptive_field import ReceptiveField
 from vlae_tf.layers.residual_block import ResidualBlock
 from vlae_tf.layers.residual_pixelcnn import ResidualPixelCNN
+from vlae_tf.layers.wavefront.receptive_field import ReceptiveField
 
 __all__ = [
     "MADE",

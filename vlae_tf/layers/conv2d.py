@@ -1,7 +1,8 @@
 import keras
 from keras import ops
 
-from vlae_tf.layers.kernel_layer import KernelLayer, pair
+from vlae_tf.checks import check_pair
+from vlae_tf.layers.kernel_layer import KernelLayer
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -45,7 +46,7 @@ class Conv2D(KernelLayer):
                 f"upsample={upsample!r}"
             )
         self.filters = filters
-        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.kernel_size = check_pair(kernel_size, "kernel_size")
         self.strides = strides
         self.upsample = upsample
 

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from vlae_tf.checks import check_code_shape
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
-from vlae_tf.layers.receptive_field import ReceptiveField
+from vlae_tf.layers.wavefront.receptive_field import ReceptiveField
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -179,14 +180,3 @@ class ConvMADE(keras.layers.Layer):
             "activation": keras.activations.serialize(self.activation),
             "weight_norm": self.weight_norm,
         }
-
-
-def check_code_shape(code_shape):
-    """`code_shape` as a tuple of three positive integers."""
-    shape = tuple(code_shape) if isinstance(code_shape, (list, tuple)) else ()
-    if len(shape) != 3 or any(not isinstance(n, (int, np.integer)) or n < 1 for n in shape):
-        raise ValueError(
-            "`code_shape` must be three positive integers, (height, width, channels). "
-            f"Received: code_shape={code_shape!r}"
-        )
-    return tuple(int(n) for n in shape)

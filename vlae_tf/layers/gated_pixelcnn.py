@@ -2,10 +2,9 @@ import keras
 
 from vlae_tf.layers.activations import elu
 from vlae_tf.layers.gated_stack_block import GatedStackBlock
-from vlae_tf.layers.kernel_layer import sides
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
-from vlae_tf.layers.receptive_field import ReceptiveField
 from vlae_tf.layers.stacked_pixelcnn import StackedPixelCNN
+from vlae_tf.layers.wavefront.receptive_field import ReceptiveField, sides
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")

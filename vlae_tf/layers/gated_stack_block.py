@@ -1,9 +1,9 @@
 import keras
 from keras import ops
 
+from vlae_tf.checks import check_pair
 from vlae_tf.layers.activations import gate_halves, sigmoid
 from vlae_tf.layers.conv2d import Conv2D
-from vlae_tf.layers.kernel_layer import pair
 from vlae_tf.layers.masked_conv2d import MaskedConv2D, pointwise
 
 
@@ -56,7 +56,7 @@ class GatedStackBlock(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.filters = filters
-        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.kernel_size = check_pair(kernel_size, "kernel_size")
         self.dropout = dropout
         self.weight_norm = weight_norm
         self.seed = seed

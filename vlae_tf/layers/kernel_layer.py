@@ -171,31 +171,3 @@ def initialize_from_data(model, *inputs, run=None):
     finally:
         for layer in layers:
             layer.initializing_from_data = False
-
-
-def sides(width):
-    """Columns of a kernel to the left of its centre, and to the right: an even width has one more
-    to the left."""
-    return width // 2, (width - 1) // 2
-
-
-def check_integer(value, name, least):
-    """Raises unless `value` is an integer of at least `least`."""
-    if not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(
-            f"`{name}` must be an integer, at least {least}. Received: {name}={value!r}"
-        )
-
-
-def pair(value, name, odd_height=False):
-    """`value` as two positive integers, for kernels and the like; the first odd on request."""
-    values = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
-    if len(values) != 2 or any(not isinstance(v, (int, np.integer)) or v < 1 for v in values):
-        raise ValueError(
-            f"`{name}` must be a positive integer or two of them. Received: {name}={value!r}"
-        )
-    if odd_height and values[0] % 2 == 0:
-        raise ValueError(
-            f"`{name}` must be of odd height, to have a centre. Received: {name}={value!r}"
-        )
-    return int(values[0]), int(values[1])

@@ -4,8 +4,8 @@ from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.gated_masked_block import GatedMaskedBlock
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
-from vlae_tf.layers.receptive_field import ReceptiveField
 from vlae_tf.layers.stacked_pixelcnn import StackedPixelCNN
+from vlae_tf.layers.wavefront.receptive_field import ReceptiveField
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")

@@ -2,8 +2,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from vlae_tf.checks import check_pair
 from vlae_tf.layers.conv2d import Conv2D
-from vlae_tf.layers.kernel_layer import KernelLayer, pair, sides
+from vlae_tf.layers.kernel_layer import KernelLayer
+from vlae_tf.layers.wavefront.receptive_field import sides
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -55,7 +57,7 @@ class MaskedConv2D(KernelLayer):
 
     def __init__(self, filters, kernel_size, mask_type="B", groups=1, **kwargs):
         super().__init__(**kwargs)
-        self.kernel_size = pair(kernel_size, "kernel_size", odd_height=True)
+        self.kernel_size = check_pair(kernel_size, "kernel_size", odd_height=True)
         if mask_type not in ("A", "B", "above", "rows"):
             raise ValueError(
                 "`mask_type` must be 'A' (without the pixel itself), 'B' (with it), 'above' or "

@@ -1,9 +1,9 @@
 import keras
 from keras import ops
 
+from vlae_tf.checks import check_pair
 from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
-from vlae_tf.layers.kernel_layer import pair
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -50,7 +50,7 @@ class ResidualBlock(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.filters = filters
-        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.kernel_size = check_pair(kernel_size, "kernel_size")
         self.strides = strides
         self.upsample = upsample
         self.dropout = dropout

@@ -1,11 +1,11 @@
 import keras
 
+from vlae_tf.checks import check_pair
 from vlae_tf.layers.activations import elu
 from vlae_tf.layers.conv2d import Conv2D
-from vlae_tf.layers.kernel_layer import pair
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
-from vlae_tf.layers.receptive_field import ReceptiveField
 from vlae_tf.layers.residual_block import ResidualBlock
+from vlae_tf.layers.wavefront.receptive_field import ReceptiveField
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -74,7 +74,7 @@ class ResidualPixelCNN(keras.layers.Layer):
         self.output_channels = output_channels
         self.filters = filters
         self.depth = depth
-        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.kernel_size = check_pair(kernel_size, "kernel_size")
         self.pointwise_blocks = pointwise_blocks
         self.tied = tied
         self.dropout = dropout

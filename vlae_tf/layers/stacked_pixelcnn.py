@@ -1,6 +1,6 @@
 import keras
 
-from vlae_tf.layers.kernel_layer import check_integer, pair
+from vlae_tf.checks import check_integer, check_pair
 from vlae_tf.layers.masked_conv2d import pointwise
 
 
@@ -30,8 +30,8 @@ class StackedPixelCNN(keras.layers.Layer):
         self.output_channels = output_channels
         self.filters = filters
         self.blocks = blocks
-        self.first_kernel_size = pair(first_kernel_size, "first_kernel_size", odd_height=True)
-        self.block_kernel_size = pair(block_kernel_size, "block_kernel_size", odd_height=True)
+        self.first_kernel_size = check_pair(first_kernel_size, "first_kernel_size", odd_height=True)
+        self.block_kernel_size = check_pair(block_kernel_size, "block_kernel_size", odd_height=True)
         self.dropout = dropout
         self.weight_norm = weight_norm
         self.seed = seed

@@ -5,21 +5,23 @@ import numpy as np
 from keras import ops
 
 from vlae_tf import layers
-from vlae_tf.backend import compiled, row_normal, row_seeds, row_uniform, unshare
-from vlae_tf.layers.kernel_layer import check_integer
-from vlae_tf.models.checks import (
+from vlae_tf.backend import compiled, unshare
+from vlae_tf.checks import (
+    check_batch_shape,
     check_data,
     check_image_shape,
     check_images,
+    check_integer,
     check_known,
-    check_shape,
 )
-from vlae_tf.models.flow_prior import FlowPrior
-from vlae_tf.models.gaussian_posterior import GaussianPosterior
-from vlae_tf.models.pixelcnn_likelihood import PixelCNNLikelihood
-from vlae_tf.models.resnet_decoder import ResNetDecoder
-from vlae_tf.models.resnet_encoder import ResNetEncoder
+from vlae_tf.likelihoods.pixelcnn_likelihood import PixelCNNLikelihood
+from vlae_tf.networks.resnet_decoder import ResNetDecoder
+from vlae_tf.networks.resnet_encoder import ResNetEncoder
+from vlae_tf.noise import row_normal, row_uniform
 from vlae_tf.objectives import ELBO
+from vlae_tf.posteriors.gaussian_posterior import GaussianPosterior
+from vlae_tf.priors.flow_prior import FlowPrior
+from vlae_tf.seeds import row_seeds
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class VLAE(keras.Model):
 
     Example:
         >>> import keras, numpy as np, vlae_tf
-        >>> from vlae_tf.models import ResNetDecoder, ResNetEncoder
+        >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
         >>> model = vlae_tf.VLAE(
         ...     image_shape=(8, 8, 1),
         ...     latent_dim=4,
@@ -195,7 +197,7 @@ class VLAE(keras.Model):
     # === Keras ===
 
     def call(self, images, training=False):
-        check_shape(images.shape, self.image_shape)
+        check_batch_shape(images.shape, self.image_shape)
         parameters = self.posterior_parameters(images, training)
         posterior = self.posterior_family.distribution(parameters)
         code = posterior.transform_noise(ops.zeros_like(parameters["loc"]))
@@ -373,7 +375,7 @@ class VLAE(keras.Model):
 
     def log_likelihood(self, images, importance_samples=256, seed=0):
         """Importance-weighted estimate of log p(x), nats `(batch,)`; see `vlae_tf.evaluation`."""
-        from vlae_tf.evaluation import importance_weighted_log_prob
+        from vlae_tf.models import importance_weighted_log_prob
 
         return importance_weighted_log_prob(
             self, self.check_images(images), importance_samples, seed=seed
@@ -381,7 +383,7 @@ class VLAE(keras.Model):
 
     def export(self, filepath, version=None, **kwargs):
         """Writes a SavedModel with the five signatures below `filepath`; see `vlae_tf.serving`."""
-        from vlae_tf.serving import export
+        from vlae_tf.saved_model import export
 
         return export(self, filepath, version=version, **kwargs)
 

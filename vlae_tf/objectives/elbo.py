@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from vlae_tf.backend import step_seed
+from vlae_tf.noise import step_seed
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")

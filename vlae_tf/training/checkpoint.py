@@ -2,8 +2,8 @@ import pathlib
 
 import keras
 
+from vlae_tf.files import load_weights, whole
 from vlae_tf.training.averaged_evaluation import averaged_weights
-from vlae_tf.training.files import load_weights, whole
 
 
 class Checkpoint(keras.callbacks.Callback):

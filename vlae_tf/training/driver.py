@@ -6,21 +6,21 @@ import pathlib
 
 import keras
 
-from vlae_tf.training.averaged_evaluation import AveragedEvaluation
-from vlae_tf.training.checkpoint import Checkpoint
-from vlae_tf.training.collapse_warning import CollapseWarning
-from vlae_tf.training.data import (
+from vlae_tf.files import load_weights, write_text
+from vlae_tf.runs.data import (
     training_batches,
     training_data,
     training_images,
     validation_data,
     validation_images,
 )
-from vlae_tf.training.files import load_weights, write_text
+from vlae_tf.runs.load import model_config
+from vlae_tf.runs.recipe import Recipe
+from vlae_tf.runs.run_record import RunRecord
+from vlae_tf.training.averaged_evaluation import AveragedEvaluation
+from vlae_tf.training.checkpoint import Checkpoint
+from vlae_tf.training.collapse_warning import CollapseWarning
 from vlae_tf.training.nan_guard import NaNGuard
-from vlae_tf.training.recipe import Recipe
-from vlae_tf.training.run import model_config
-from vlae_tf.training.run_record import RunRecord
 
 
 def train(
@@ -56,7 +56,8 @@ def train(
     Example:
         >>> import pathlib, tempfile
         >>> import numpy as np
-        >>> from vlae_tf.training import Recipe, train
+        >>> from vlae_tf.runs import Recipe
+        >>> from vlae_tf.training import train
         >>> folder = pathlib.Path(tempfile.mkdtemp())
         >>> np.savez(folder / "images.npz", train=np.eye(8, dtype="uint8").reshape(1, 8, 8, 1))
         >>> model = {

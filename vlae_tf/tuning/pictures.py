@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from vlae_tf import evaluation
-from vlae_tf.training import load_run
+from vlae_tf.runs import load_run
 
 
 def plot_curves(results, path):

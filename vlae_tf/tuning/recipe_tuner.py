@@ -8,8 +8,8 @@ import keras
 import keras_tuner
 
 from vlae_tf.evaluation import evaluate_run
+from vlae_tf.files import write_text
 from vlae_tf.training import train
-from vlae_tf.training.files import write_text
 
 
 class RecipeTuner(keras_tuner.Tuner):

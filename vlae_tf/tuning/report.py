@@ -5,8 +5,8 @@ import dataclasses
 import io
 import json
 
-from vlae_tf.training.data import split_images
-from vlae_tf.training.files import whole, write_text
+from vlae_tf.files import whole, write_text
+from vlae_tf.runs.data import split_images
 from vlae_tf.tuning.page import COLUMNS, page
 from vlae_tf.tuning.pictures import plot_codes, plot_curves
 from vlae_tf.tuning.search_space import SearchSpace

@@ -9,8 +9,8 @@ import threading
 import time
 import uuid
 
-from vlae_tf.training.data import split_images, training_images
-from vlae_tf.training.files import write_text
+from vlae_tf.files import write_text
+from vlae_tf.runs.data import split_images, training_images
 from vlae_tf.tuning.recipe_tuner import LEASE_S, RecipeTuner, TimeIsUp
 from vlae_tf.tuning.report import write_report
 from vlae_tf.tuning.search_objective import SearchObjective
@@ -80,7 +80,7 @@ def tune(
             `SearchObjective`, images that do not fit the model, a folder with another search.
 
     Example:
-        >>> from vlae_tf.training import Recipe
+        >>> from vlae_tf.runs import Recipe
         >>> from vlae_tf.tuning import tune
         >>> results = tune(
         ...     Recipe.load("mnist_static"), {"model.latent_dim": [4, 16]}, "tune", epochs=2

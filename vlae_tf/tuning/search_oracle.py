@@ -5,7 +5,7 @@ import time
 import keras_tuner
 from keras_tuner.engine import trial as trials
 
-from vlae_tf.training.files import whole
+from vlae_tf.files import whole
 
 
 class SearchOracle(keras_tuner.Oracle):

@@ -3,7 +3,7 @@ import json
 
 import keras_tuner
 
-from vlae_tf.training import Recipe
+from vlae_tf.runs import Recipe
 
 # What decides on which images the trials are compared; and which is not for a search to choose.
 _FIXED = ("dataset", "binarise", "train_split", "validation_split", "initial_weights", "notes")
@@ -32,7 +32,7 @@ class SearchSpace:
             values or the same value twice, and for a value that the recipe does not take.
 
     Example:
-        >>> from vlae_tf.training import Recipe
+        >>> from vlae_tf.runs import Recipe
         >>> from vlae_tf.tuning import SearchSpace
         >>> space = SearchSpace(Recipe.load("mnist_static"), {"model.latent_dim": [2, 4]})
         >>> space.recipe({"model.latent_dim": 4}).model["latent_dim"]

@@ -5,14 +5,14 @@ import functools
 import keras
 import keras_tuner
 
-from vlae_tf.training import AveragedEvaluation
-from vlae_tf.training.averaged_evaluation import averaged_weights
-from vlae_tf.training.data import (
+from vlae_tf.runs.data import (
     training_data,
     training_images,
     validation_data,
     validation_images,
 )
+from vlae_tf.training import AveragedEvaluation
+from vlae_tf.training.averaged_evaluation import averaged_weights
 from vlae_tf.training.driver import compiled_model
 from vlae_tf.tuning.search_space import SearchSpace
 
@@ -34,7 +34,7 @@ class VLAEHyperModel(keras_tuner.HyperModel):
 
     Example:
         >>> import keras_tuner
-        >>> from vlae_tf.training import Recipe
+        >>> from vlae_tf.runs import Recipe
         >>> from vlae_tf.tuning import VLAEHyperModel
         >>> hyper_model = VLAEHyperModel(
         ...     Recipe.load("mnist_static"), {"model.latent_dim": [2, 4, 8, 16, 32, 64]}

@@ -1,0 +1,232 @@
+"""Checks of arguments: each says which argument is wrong, what was expected, and what came.
+
+One rule for all: a boolean is no number, NumPy's numbers are numbers, and a number is finite.
+NumPy alone is imported, so that a client without Keras can check too.
+"""
+
+import math
+
+import numpy as np
+
+
+def refuse(name, expected, value, received=None):
+    """Raises the `ValueError` that all checks raise: argument, expectation, what was received.
+
+    Args:
+        name: name of the argument.
+        expected: what it must be, such as "a positive integer".
+        value: what came.
+        received: words that describe it, where the value itself would be too long.
+    """
+    shown = f"{name}={value!r}" if received is None else received
+    raise ValueError(f"`{name}` must be {expected}. Received: {shown}")
+
+
+# === Numbers ===
+
+
+def check_integer(value, name, least=None, below=None):
+    """`value` as an int of at least `least` and less than `below`."""
+    right = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+    if not right or not _within(value, least=least, below=below):
+        refuse(name, _range("an integer", least=least, below=below), value)
+    return int(value)
+
+
+def check_number(value, name, least=None, above=None, most=None, below=None):
+    """`value` as a finite float: `least` <= value <= `most`, `above` < value < `below`."""
+    kinds = (int, float, np.integer, np.floating)
+    right = isinstance(value, kinds) and not isinstance(value, (bool, np.bool_))
+    bounds = {"least": least, "above": above, "most": most, "below": below}
+    if not right or not math.isfinite(value) or not _within(value, **bounds):
+        refuse(name, _range("a finite number", **bounds), value)
+    return float(value)
+
+
+def check_integers(values, name, least=1, length=None):
+    """`values`, a list or tuple, as a list of integers of at least `least`."""
+    right = isinstance(values, (list, tuple, np.ndarray)) and length in (None, len(values))
+    if right:
+        try:
+            return [check_integer(value, name, least) for value in values]
+        except ValueError:
+            pass
+    count = "" if length is None else f"{length} "
+    return refuse(name, f"a list of {count}{_range('integers', least=least)}", values)
+
+
+def check_choice(value, name, choices):
+    """`value`, if it is one of `choices`."""
+    if value not in choices:
+        shown = ", ".join(map(repr, choices))
+        refuse(name, f"one of {shown}", value)
+    return value
+
+
+def _within(value, least=None, above=None, most=None, below=None):
+    return (
+        (least is None or value >= least)
+        and (above is None or value > above)
+        and (most is None or value <= most)
+        and (below is None or value < below)
+    )
+
+
+def _range(kind, least=None, above=None, most=None, below=None):
+    words = {"at least": least, "greater than": above, "at most": most, "less than": below}
+    bounds = " and ".join(f"{word} {bound}" for word, bound in words.items() if bound is not None)
+    return f"{kind}, {bounds}" if bounds else kind
+
+
+# === Shapes ===
+
+
+def check_shape3(shape, name):
+    """`shape` as a tuple of three positive integers, `(height, width, channels)`."""
+    try:
+        return tuple(check_integers(shape, name, least=1, length=3))
+    except ValueError:
+        return refuse(name, "three positive integers, (height, width, channels)", shape)
+
+
+def check_image_shape(image_shape):
+    """`image_shape` as a tuple `(height, width, channels)`."""
+    return check_shape3(image_shape, "image_shape")
+
+
+def check_code_shape(code_shape, latent_dim=None):
+    """`code_shape` as a tuple `(height, width, channels)` of `latent_dim` numbers in all."""
+    shape = check_shape3(code_shape, "code_shape")
+    if latent_dim is not None and math.prod(shape) != latent_dim:
+        refuse("code_shape", f"of the {latent_dim} numbers of `latent_dim`", shape)
+    return shape
+
+
+def check_pair(value, name, odd_height=False):
+    """`value`, one positive integer or two, as two: the size of a kernel. The first is odd on
+    request."""
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+    try:
+        pair = tuple(check_integers(values, name, least=1, length=2))
+    except ValueError:
+        return refuse(name, "a positive integer or two of them", value)
+    if odd_height and pair[0] % 2 == 0:
+        refuse(name, "of odd height, to have a centre", value)
+    return pair
+
+
+# === Images ===
+
+
+def check_images(images, image_shape, levels=2):
+    """Raises unless `images` is a batch of images of this shape, with pixels of 0..levels-1."""
+    images = np.asarray(images)
+    check_batch_shape(images.shape, image_shape)
+    if not len(images):
+        raise ValueError(
+            f"`images` must hold at least one image. Received: images with shape {images.shape}"
+        )
+    numbers = images.dtype.kind in "buif"
+    if numbers and 0 <= images.min() and images.max() <= levels - 1:
+        if images.dtype.kind != "f" or (images == np.floor(images)).all():
+            return
+    received = f" between {images.min()} and {images.max()}" if numbers else ""
+    expected = (
+        "be binary, every pixel 0 or 1; binarise grey images first (`vlae_tf.datasets.load` does)"
+        if levels == 2
+        else f"have whole numbers from 0 to {levels - 1}, as uint8 has; scaling happens inside"
+    )
+    raise ValueError(f"`images` must {expected}. Received: images of {images.dtype}{received}")
+
+
+def check_batch_shape(shape, image_shape):
+    """Raises unless `shape` is that of a batch of images, as far as it is known."""
+    # TensorFlow may leave sizes unknown, or even how many there are.
+    if getattr(shape, "rank", 4) is None:
+        return
+    shape = tuple(shape)
+    if len(shape) != 4 or any(
+        size not in (None, wanted) for size, wanted in zip(shape[1:], image_shape, strict=True)
+    ):
+        raise ValueError(
+            f"`images` must have shape (batch, {', '.join(map(str, image_shape))}). "
+            f"Received: images with shape {shape}"
+        )
+
+
+def check_known(known, mask, shape, levels=2):
+    """`known` and `mask` as float32 and boolean arrays of this shape, `(batch, *image_shape)`.
+
+    A mask that the decoder's order does not allow is refused by `ReceptiveField.check_mask`.
+    """
+    if (known is None) != (mask is None):
+        raise ValueError(
+            f"`known` and `mask` must be given together. Received: known={known!r}, mask={mask!r}"
+        )
+    try:
+        known, mask = np.broadcast_to(known, shape), np.broadcast_to(mask, shape)
+    except ValueError as error:
+        raise ValueError(
+            f"`known` and `mask` must have shape {shape}, or broadcast to it. Received: known "
+            f"with shape {np.shape(known)}, mask with shape {np.shape(mask)}"
+        ) from error
+    check_images(known, shape[1:], levels)
+    if mask.dtype != bool:
+        raise ValueError(f"`mask` must be boolean. Received: mask of {mask.dtype}")
+    return known.astype("float32"), mask
+
+
+def check_array(images, argument="images"):
+    """Raises unless `images` is a uint8 array `(n, height, width, channels)` with n > 0."""
+    if not isinstance(images, np.ndarray) or images.ndim != 4:
+        received = getattr(images, "shape", type(images).__name__)
+        raise ValueError(
+            f"`{argument}` must be a NumPy array of shape (n, height, width, channels). "
+            f"Received: {argument} of shape {received}"
+        )
+    if images.dtype != np.uint8:
+        raise ValueError(
+            f"`{argument}` must be uint8, intensities 0..255 or binary pixels 0 and 1; turn floats "
+            "in [0, 1] into `np.round(255 * images).astype('uint8')`. "
+            f"Received: {argument} of dtype {images.dtype}"
+        )
+    if not images.size:
+        raise ValueError(f"`{argument}` is empty. Received: {argument} of shape {images.shape}")
+
+
+# === What needs Keras, which is imported when it is asked for ===
+
+
+def check_dtype(dtype):
+    """Raises unless `dtype` is a policy with weights in float32, whatever it computes in."""
+    import keras
+
+    try:
+        weights = keras.dtype_policies.get(dtype).variable_dtype
+    except ValueError:
+        weights = None
+    if weights != "float32":
+        expected = "float32 or mixed_bfloat16: a policy of Keras with weights in float32"
+        refuse("dtype", expected, dtype)
+
+
+def check_data(data, image_shape, levels=2):
+    """As `check_images`, for all that `fit`, `evaluate` and `predict` take.
+
+    The first batch of a `keras.utils.PyDataset` is checked. Only the shape of a `tf.data.Dataset`
+    is, where it is known: reading from it would use up randomness. Generators are not checked.
+    """
+    import keras
+
+    if isinstance(data, keras.utils.PyDataset):
+        check_images(_first(data[0]), image_shape, levels)
+    elif hasattr(data, "element_spec"):
+        shape = getattr(_first(data.element_spec), "shape", None)
+        if shape is not None:
+            check_batch_shape(shape, image_shape)
+    elif hasattr(data, "shape"):
+        check_images(data, image_shape, levels)
+
+
+def _first(batch):
+    return batch[0] if isinstance(batch, (tuple, list)) else batch

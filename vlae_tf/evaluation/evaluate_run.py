@@ -1,0 +1,206 @@
+"""Evaluation of what a training run has left behind."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from vlae_tf.evaluation.metrics import evaluate
+from vlae_tf.evaluation.units import SIZE
+from vlae_tf.files import read_metrics, write_array, write_text
+from vlae_tf.models.partial_results import PartialResults
+from vlae_tf.runs import Recipe
+from vlae_tf.runs.data import binarisation, split_images
+from vlae_tf.runs.load import load_hashed_run
+from vlae_tf.seeds import row_seeds
+
+_CONDITIONS = ("dataset", "split", "binarisation", "seed")
+
+
+def evaluate_run(
+    folder,
+    path=None,
+    split="test",
+    importance_samples=256,
+    num_images=None,
+    control=None,
+    seed=0,
+    batch_size=128,
+    data_dir=None,
+    dtype="float32",
+    command=None,
+    progress=None,
+):
+    """Evaluate the model of a run on its data set, and write or extend its metrics.json.
+
+    The file holds the sha256 of the weights, the conditions, and under `likelihood` one block, as
+    `evaluate` returns it, for each number of images and samples that was asked for; the one with
+    the most images comes first. Blocks of the same weights are kept, those of others are dropped.
+    `control` stands beside them, with the epochs and the command of its training.
+
+    Beside the file lies one for each block, `<name>-<images>x<samples>.npy`: log p(x) of each image
+    in nats, float32, in the order of the split. Means and errors can be had of it again, and two
+    models be compared image by image.
+
+    Fewer images than all are drawn at random, for data sets tend to begin with the easier half;
+    they keep their noise, so that blocks over the same images differ by their samples alone.
+
+    While it works, what is done is in `partial-<name>-<fingerprint>.npy` beside the file: when the
+    process is killed, the same call goes on from there, to the same result. Several evaluations of
+    one run can be at work at once: each adds its block to the file.
+
+    Args:
+        folder: of the run, or of a zoo entry.
+        path: of the file; `metrics.json` in `folder` unless given.
+        split: of the run's data set.
+        importance_samples: K.
+        num_images: how many images of the split; all unless given.
+        control: folder of the run that trained the same decoder without a code.
+        seed: of the noise, of the choice of images, and of the one draw by which images of a
+            "dynamic" data set are made binary.
+        batch_size: pairs of an image and a sample evaluated at once: memory is proportional to it.
+        data_dir: where TFDS keeps its data.
+        dtype: policy of the convolutions: "float32", or "mixed_bfloat16" where that is faster.
+        command: the command line that does this, for the record.
+        progress: called with the pairs done and those in all, after each step.
+
+    Returns:
+        What the file holds now.
+
+    Raises:
+        ValueError: if the file holds figures of the same weights measured otherwise, for a wrong
+            number of images, for a control with another data set or likelihood, or if a figure is
+            not finite; the file is left as it was.
+
+    Example:
+        >>> from vlae_tf.evaluation import evaluate_run
+        >>> evaluate_run("runs/mnist_static", num_images=500, importance_samples=4096)
+        ... # doctest: +SKIP
+
+    Reference:
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, section 4.1.
+    """
+    folder = pathlib.Path(folder)
+    path = folder / "metrics.json" if path is None else pathlib.Path(path)
+    recipe = Recipe.load(folder / "recipe.json")
+    model, weights = load_hashed_run(folder, dtype)
+    record = {
+        "dataset": recipe.dataset,
+        "split": split,
+        "binarisation": binarisation(recipe),
+        "seed": seed,
+        "weights_sha256": weights,
+    }
+    _written(path, record)  # says at once, not after hours, that the file is another's
+    if control is not None:
+        trained = _control_record(pathlib.Path(control), recipe)
+        control, trained["weights_sha256"] = load_hashed_run(pathlib.Path(control), dtype)
+
+    images = split_images(recipe, split, seed, data_dir)
+    rows = _rows(len(images), num_images, seed)
+    partial = PartialResults(path.with_name(f"partial-{path.stem}.npy"))
+    block = evaluate(
+        model,
+        images[rows],
+        importance_samples,
+        row_seeds(seed, len(images))[rows],
+        batch_size,
+        control,
+        partial,
+        progress,
+    )
+    log_prob = block.pop("log_prob")
+    written = _written(path, record)
+    if control is not None:
+        written["control"] = {**block.pop("control"), **trained}
+    others = [b for b in written.pop("likelihood", []) if any(b[k] != block[k] for k in SIZE)]
+    blocks = [*others, {**block, "command": command}]
+    blocks.sort(key=lambda b: [b[k] for k in SIZE], reverse=True)
+    metrics = {**record, "likelihood": blocks, **written}
+    write_metrics(path, metrics)
+    write_array(log_prob_path(path, block), log_prob)
+    partial.remove()
+    return metrics
+
+
+def log_prob_path(path, block):
+    """Where log p(x) of each image of a block lies, beside the metrics at `path`."""
+    return path.with_name(f"{path.stem}-{block['num_images']}x{block['importance_samples']}.npy")
+
+
+def write_metrics(path, metrics):
+    """Write metrics as JSON: the whole file, or the one that was there stays.
+
+    Raises:
+        ValueError: for a figure that is not finite.
+
+    Example:
+        >>> from vlae_tf.evaluation import write_metrics
+        >>> write_metrics("metrics.json", {"nll": float("nan")})
+        Traceback (most recent call last):
+        ValueError: Every figure must be finite to be written. Received: metrics={'nll': nan}
+    """
+    try:
+        text = json.dumps(metrics, indent=2, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(
+            f"Every figure must be finite to be written. Received: metrics={metrics}"
+        ) from error
+    write_text(pathlib.Path(path), text + "\n")
+
+
+def _written(path, record):
+    """What the file at `path` holds of the same weights."""
+    if not path.exists():
+        return {}
+    metrics = read_metrics(path)
+    if metrics["weights_sha256"] != record["weights_sha256"]:
+        return {}
+    different = [key for key in _CONDITIONS if metrics.get(key) != record[key]]
+    if different:
+        raise ValueError(
+            "`path` must be another file: this one holds figures of the same weights with "
+            + ", ".join(f"{key}={metrics.get(key)!r}" for key in different)
+            + f". Received: path={str(path)!r}, "
+            + ", ".join(f"{key}={record[key]!r}" for key in different)
+        )
+    return metrics
+
+
+def _control_record(folder, recipe):
+    """How the control was trained, where that was kept."""
+    own, expected = _decides(Recipe.load(folder / "recipe.json")), _decides(recipe)
+    different = [
+        f"{key}={own[key]!r} in place of {expected[key]!r}"
+        for key in expected
+        if own[key] != expected[key]
+    ]
+    if different:
+        raise ValueError(
+            "`control` must have the run's data set and likelihood, see `vlae-tf train --control`. "
+            f"Received: control={str(folder)!r} with {', '.join(different)}"
+        )
+    if not (folder / "run.json").is_file():
+        return {}
+    run = json.loads((folder / "run.json").read_text())
+    return {"epochs": run["epochs"], "trained": run["parts"][-1]["command"]}
+
+
+def _decides(recipe):
+    """What of a recipe decides whether two likelihoods can be compared."""
+    return {
+        "dataset": recipe.dataset,
+        "binarisation": binarisation(recipe),
+        "likelihood_family": recipe.model.get("likelihood_family"),
+    }
+
+
+def _rows(n, num_images, seed):
+    if num_images is None:
+        return np.arange(n)
+    if not isinstance(num_images, (int, np.integer)) or not 1 <= num_images <= n:
+        raise ValueError(
+            f"`num_images` must be an integer between 1 and {n}, all images of the split. "
+            f"Received: num_images={num_images!r}"
+        )
+    return np.sort(np.random.default_rng(seed).permutation(n)[:num_images])

@@ -1,0 +1,8 @@
+"""The wavefront: what an autoregressive network sees, the order that this allows, and drawing."""
+
+from vlae_tf.layers.wavefront.column_cache import ColumnCache
+from vlae_tf.layers.wavefront.drawing import draw
+from vlae_tf.layers.wavefront.order import Wavefront
+from vlae_tf.layers.wavefront.receptive_field import ReceptiveField
+
+__all__ = ["ColumnCache", "ReceptiveField", "Wavefront", "draw"]

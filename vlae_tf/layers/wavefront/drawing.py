@@ -1,0 +1,79 @@
+import inspect
+
+import numpy as np
+from keras import ops
+
+from vlae_tf.backend import scan
+from vlae_tf.layers.wavefront.column_cache import ColumnCache
+from vlae_tf.layers.wavefront.order import Wavefront
+
+
+def draw(network, outputs, conditioning, choose, inputs, channels):
+    """Draw images from an autoregressive network along its wavefront.
+
+    Each step computes one column of each layer (`ColumnCache`) and chooses the pixels of that
+    column, their channel groups one after another. A network whose `call` takes no `cache` makes
+    whole passes for each step instead.
+
+    Args:
+        network: a PixelCNN with a `receptive_field` and, where its channels have an order,
+            `groups`.
+        outputs: maps images, conditioning and, where they are given, a `cache` and the pixels
+            `current` to what the network says of each pixel, `(batch, height, width, ...)`.
+        conditioning: maps `(batch, height, width, maps)`.
+        choose: maps the network's outputs and `inputs` at the same places to pixels, float32.
+        inputs: tensors `(batch, height, width, ...)`.
+        channels: of the images.
+
+    Returns:
+        Images `(batch, height, width, channels)`.
+    """
+    height, width = conditioning.shape[1:3]
+    slope = network.receptive_field.slope
+    # A group is right once those before it are, and is then drawn again, to the same values.
+    groups = getattr(network, "groups", 1)
+    if "cache" not in inspect.signature(network.call).parameters:
+        return Wavefront(height, width, slope).fill(
+            lambda images: choose(outputs(images, conditioning), *inputs),
+            _blank(inputs[0], channels),
+            rounds=groups,
+        )
+
+    masked = [layer for layer in network._flatten_layers() if hasattr(layer, "slope")]
+    front = Wavefront(
+        height,
+        width,
+        slope=max(slope, *(layer.slope for layer in masked)),
+        side=max(layer.kernel_size[1] // 2 for layer in masked),
+    )
+    # Some layers run ahead of the pixels: they start before the first of them.
+    ahead = getattr(network, "lookahead", 0)
+    times = np.arange(-ahead, front.steps)
+    _, inside = front.places(np.arange(-ahead - 1, front.steps + ahead))
+    inside = ops.convert_to_tensor(inside[:, :, None, None].astype("float32"))
+
+    def run(index, before, current, conditioning, state=None, constants=None):
+        cache = ColumnCache(front.slope, lambda lead: inside[index + lead + 1], state, constants)
+        return cache, outputs(before, conditioning, cache=cache, current=current)
+
+    def step(carry, inputs):
+        before, state = carry
+        index, conditioning, *inputs = inputs
+        pixels = ops.zeros_like(before)
+        for _ in range(groups):
+            cache, parameters = run(index, before, pixels, conditioning, state, first.constants)
+            pixels = choose(parameters, *inputs)
+        return (pixels, cache.state), pixels
+
+    columns = [front.columns(conditioning, times + ahead)]
+    columns += [front.columns(tensor, times) for tensor in inputs]
+    blank = _blank(columns[1][0], channels)
+    first, _ = run(0, blank, blank, columns[0][0])
+    carry = blank, [ops.zeros_like(column) for column in first.state]
+    _, drawn = scan(step, carry, [np.arange(len(times)), *columns])
+    return front.images(drawn[ahead:])
+
+
+def _blank(tensor, channels):
+    """Zeros of the shape of `tensor`, but with so many channels."""
+    return ops.repeat(ops.zeros_like(tensor[..., :1]), channels, axis=-1)

@@ -1,0 +1,159 @@
+"""The importance-weighted estimate of log p(x)."""
+
+import numpy as np
+from keras import ops
+from scipy.special import logsumexp
+
+from vlae_tf.backend import compiled
+from vlae_tf.models.partial_results import fingerprint
+from vlae_tf.seeds import row_seeds
+
+# Batches between two writes of the partial results.
+SAVE_EVERY = 20
+
+
+def importance_weighted_log_prob(
+    model, images, importance_samples, seed=0, batch_size=128, progress=None
+):
+    """Importance-weighted estimate of log p(x), a lower bound that rises with K to log p(x).
+
+        log 1/K sum_k w_k,        w_k = p(x | z_k) p(z_k) / q(z_k | x),        z_k ~ q(z | x)
+
+    The noise of an image is a function of its seed alone, drawn on the host: neither the other
+    images, nor how images and samples are split into steps, nor the backend changes it, and more
+    samples begin with the fewer ones. What remains is the rounding of the networks, about 1e-7 of
+    the result in float32.
+
+    Args:
+        model: a `VLAE`. Without a code one sample is exact.
+        images: of {0, 1}, `(n, *image_shape)`.
+        importance_samples: K.
+        seed: a non-negative integer, or one for each image.
+        batch_size: pairs of an image and a sample evaluated at once: memory is proportional to it.
+        progress: called with the pairs done and those in all, after each step.
+
+    Returns:
+        float64 `(n,)`, nats.
+
+    Raises:
+        ValueError: for images the model does not take, or a K or `batch_size` below 1.
+
+    Example:
+        >>> import numpy as np, vlae_tf
+        >>> from vlae_tf.models import importance_weighted_log_prob
+        >>> model = vlae_tf.VLAE((8, 8, 1), latent_dim=2)
+        >>> importance_weighted_log_prob(model, np.zeros((3, 8, 8, 1)), 4).shape
+        (3,)
+
+    Reference:
+        Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
+    """
+    terms = importance_weighted_terms(model, images, importance_samples, seed, batch_size, progress)
+    return terms["log_prob"]
+
+
+def importance_weighted_terms(
+    model, images, importance_samples, seed=0, batch_size=128, progress=None, partial=None
+):
+    """`importance_weighted_log_prob`, with the ELBO and the KL of the same samples.
+
+        elbo = 1/K sum_k log w_k,        kl = 1/K sum_k log q(z_k | x) - log p(z_k)
+
+    Args:
+        model, images, importance_samples, seed, batch_size, progress: as there.
+        partial: a `PartialResults` that keeps what is done: when the process is killed, the same
+            call goes on from there, to the same result.
+
+    Returns:
+        A dict of `log_prob`, `elbo` and `kl`, float64 `(n,)` each, nats.
+
+    Raises:
+        ValueError: as there.
+
+    Example:
+        >>> import numpy as np, vlae_tf
+        >>> from vlae_tf.models import importance_weighted_terms
+        >>> model = vlae_tf.VLAE((8, 8, 1), latent_dim=2)
+        >>> terms = importance_weighted_terms(model, np.zeros((3, 8, 8, 1)), 4)
+        >>> bool((terms["elbo"] <= terms["log_prob"]).all())
+        True
+
+    Reference:
+        Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
+    """
+    for name, value in (("importance_samples", importance_samples), ("batch_size", batch_size)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+    images = model.check_images(images)
+    n = len(images)
+    seeds = np.asarray(row_seeds(seed, n)).astype("uint32")
+    key = partial and fingerprint(model, images, seeds, importance_samples)
+    results = partial and partial.rows(key)
+    results = np.empty((0, 3)) if results is None else results
+
+    # Every step has the same shape, so that it is traced once: samples fall into equal chunks, and
+    # the last batch repeats the last image. Each chunk computes the posterior again, one encoding
+    # for about `batch_size` decodings.
+    chunks = -(-importance_samples // batch_size)
+    samples = -(-importance_samples // chunks)
+    rows = min(n, batch_size // samples)
+    run = _compiled_log_weights(model)
+    starts = range(len(results), n, rows)
+    for count, start in enumerate(starts, 1):
+        batch = np.arange(start, start + rows).clip(max=n - 1)
+        generators = [np.random.default_rng(row_seed) for row_seed in seeds[batch]]
+        pairs = []
+        for chunk in range(chunks):
+            shape = (samples, model.latent_dim)
+            noise = np.stack([g.standard_normal(shape, "float32") for g in generators])
+            pairs.append([ops.convert_to_numpy(term) for term in run(images[batch], noise)])
+            if progress is not None:
+                before = start * importance_samples
+                done = min((chunk + 1) * samples, importance_samples) * min(rows, n - start)
+                progress(before + done, n * importance_samples)
+        log_w, kl = np.concatenate(pairs, axis=-1)[..., :importance_samples].astype("float64")
+        terms = [
+            logsumexp(log_w, axis=1) - np.log(importance_samples),
+            log_w.mean(axis=1),
+            kl.mean(axis=1),
+        ]
+        results = np.concatenate([results, np.stack(terms, axis=1)[: n - start]])
+        if partial is not None and (count % SAVE_EVERY == 0 or count == len(starts)):
+            partial.save(key, results)
+    return dict(zip(("log_prob", "elbo", "kl"), results.T, strict=True))
+
+
+def log_weights(model, images, noise):
+    """log w and log q(z | x) - log p(z) at given noise, on tensors, for use inside graphs.
+
+    The posterior is computed once an image, for all samples.
+
+    Args:
+        model: a `VLAE`.
+        images: float32 `(batch, *image_shape)`.
+        noise: standard normal, `(batch, samples, latent_dim)`.
+
+    Returns:
+        Two float32 tensors `(batch, samples)`, nats.
+    """
+    count = ops.shape(noise)[1]
+    noise = ops.transpose(noise, (1, 0, 2))
+    code, log_q = model.posterior(images).sample_and_log_prob_from_noise(noise)
+    # From here on every pair is a row, the images varying fastest.
+    pairs = count * ops.shape(images)[0]
+    code = ops.reshape(code, (pairs, model.latent_dim))
+    kl = ops.reshape(log_q, (-1,)) - model.prior().log_prob(code)
+    if images.shape[0] != 1:
+        images = ops.tile(images, (count, *(1 for _ in model.image_shape)))
+    # What the decoder makes of an image alone it makes once for all codes, where there is but one.
+    weights = model.likelihood(code).log_prob(images) - kl
+    return tuple(ops.transpose(ops.reshape(term, (count, -1))) for term in (weights, kl))
+
+
+def _compiled_log_weights(model):
+    functions = model._compiled_functions
+    if "log_weights" not in functions:
+        functions["log_weights"] = compiled(
+            model, lambda images, noise: log_weights(model, images, noise)
+        )
+    return functions["log_weights"]

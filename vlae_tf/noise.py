@@ -1,0 +1,55 @@
+"""Noise on tensors: of a training step, and of each row of a batch by itself.
+
+The two backends differ in how a seed is written; nothing else in the package knows.
+"""
+
+from vlae_tf.backend import BACKEND, tf
+
+if BACKEND == "jax":
+    import jax
+
+
+def step_seed(generator):
+    """The next seed of a `keras.random.SeedGenerator`, as TFP's stateless samplers take it."""
+    seed = generator.next()
+    return tf.cast(seed, tf.int32) if BACKEND == "tensorflow" else seed
+
+
+def row_normal(seeds, shape, salt=0):
+    """Standard normal noise `(batch, *shape)`: row i depends on `seeds[i]` and `salt` alone."""
+    return _row_noise(seeds, shape, salt, "normal")
+
+
+def row_uniform(seeds, shape, salt=0):
+    """Uniform noise on [0, 1), `(batch, *shape)`: row i depends on `seeds[i]` and `salt` alone."""
+    return _row_noise(seeds, shape, salt, "uniform")
+
+
+def _row_noise(seeds, shape, salt, kind):
+    if BACKEND == "tensorflow":
+
+        def draw(seed):
+            # Bits of an explicit generator, made into numbers here: `auto` may pick another one,
+            # and XLA makes other floats of the same bits (tensorflow#117644).
+            bits = tf.random.stateless_uniform(
+                shape, tf.stack([seed, salt]), None, None, tf.uint32, alg="philox"
+            )
+            # The 24 bits that a float32 holds: 0 <= uniform < 1.
+            bits = tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32))
+            uniform = tf.cast(bits, tf.float32) * 2.0**-24
+            if kind == "uniform":
+                return uniform
+            # Halfway between two of its values, but not where that is rounded up to 1: the last
+            # would be infinite.
+            return tf.math.ndtri(tf.minimum(uniform + 2.0**-25, 1 - 2.0**-24))
+
+        return tf.map_fn(
+            # Row by row, as the last bits of a vectorised loop depend on where a number stands.
+            draw,
+            tf.cast(tf.convert_to_tensor(seeds), tf.int32),
+            fn_output_signature=tf.TensorSpec(shape, tf.float32),
+        )
+    draw = {"normal": jax.random.normal, "uniform": jax.random.uniform}[kind]
+    return jax.vmap(lambda seed: draw(jax.random.fold_in(jax.random.PRNGKey(seed), salt), shape))(
+        jax.numpy.asarray(seeds)
+    )

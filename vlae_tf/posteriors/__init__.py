@@ -1,0 +1,6 @@
+"""Posteriors q(z | x): layers from features to distributions over codes."""
+
+from vlae_tf.posteriors.gaussian_posterior import GaussianPosterior
+from vlae_tf.posteriors.iaf_posterior import IAFPosterior
+
+__all__ = ["GaussianPosterior", "IAFPosterior"]

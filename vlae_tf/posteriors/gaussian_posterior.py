@@ -1,0 +1,99 @@
+import math
+
+import keras
+from keras import ops
+
+from vlae_tf.checks import check_code_shape
+from vlae_tf.distributions import DiagonalGaussian
+from vlae_tf.layers import Dense
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class GaussianPosterior(keras.layers.Layer):
+    """Diagonal Gaussian posterior.
+
+        q(z | x) = N(loc(h), diag(scale(h)^2)),    h the encoder's features
+
+    `scale` is a softplus, 1 where its argument is 0; all in float32 whatever the policy.
+
+    Args:
+        latent_dim: size of the code.
+        code_shape: `(height, width, channels)` of a code laid out as a map, with `latent_dim`
+            numbers in all. The features are then laid out as a map of that height and width, and a
+            1x1 convolution takes the place of the dense layer: each position of the code comes from
+            its own place in the image.
+
+    Input shape: `(batch, features)`; output: a dict of `loc` and `scale`, each
+    `(batch, latent_dim)`.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.posteriors import GaussianPosterior
+        >>> family = GaussianPosterior(3)
+        >>> q = family.distribution(family(keras.ops.ones((2, 8))))
+        >>> tuple(q.sample(seed=0).shape)
+        (2, 3)
+
+    Reference:
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, section 3.
+    """
+
+    def __init__(self, latent_dim, code_shape=None, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.latent_dim = latent_dim
+        self.code_shape = None if code_shape is None else check_code_shape(code_shape)
+        outputs = latent_dim
+        if self.code_shape is not None:
+            outputs = self.code_shape[-1]
+            if math.prod(self.code_shape) != latent_dim:
+                raise ValueError(
+                    f"`code_shape` must hold the {latent_dim} numbers of `latent_dim`. "
+                    f"Received: code_shape={self.code_shape}"
+                )
+        # A dense layer over the channels is a 1x1 convolution.
+        self._dense = Dense(2 * outputs, dtype="float32")
+
+    def build(self, input_shape):
+        if not self.latent_dim:
+            return
+        if self.code_shape is not None:
+            height, width, _ = self.code_shape
+            channels, rest = divmod(input_shape[-1], height * width)
+            if rest:
+                raise ValueError(
+                    f"The features must be maps of {height}x{width}, flattened, for a code of "
+                    f"shape {self.code_shape}. Received: {input_shape[-1]} features"
+                )
+            input_shape = (None, channels)
+        self._dense.build(input_shape)
+
+    def call(self, features):
+        if not self.latent_dim:
+            # oneDNN ends the process at a matrix product without columns.
+            empty = features[:, :0]
+            return {"loc": empty, "scale": ops.exp(empty)}
+        if self.code_shape is not None:
+            # Positions as rows: a product of matrices of rank 4 corrupts memory in TensorFlow 2.21
+            # (tensorflow/tensorflow#117700).
+            height, width, _ = self.code_shape
+            features = ops.reshape(features, (-1, features.shape[-1] // (height * width)))
+        loc, raw_scale = ops.split(self._dense(features), 2, axis=-1)
+        if self.code_shape is not None:
+            shape = (-1, self.latent_dim)
+            loc, raw_scale = ops.reshape(loc, shape), ops.reshape(raw_scale, shape)
+        return {"loc": loc, "scale": ops.softplus(raw_scale + 0.5413) + 1e-4}
+
+    def compute_output_spec(self, features):
+        output = keras.KerasTensor((features.shape[0], self.latent_dim), dtype="float32")
+        return {"loc": output, "scale": output}
+
+    def distribution(self, parameters):
+        """The `DiagonalGaussian` with the parameters that `call` gave."""
+        return DiagonalGaussian(parameters["loc"], parameters["scale"])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "latent_dim": self.latent_dim,
+            "code_shape": self.code_shape,
+        }

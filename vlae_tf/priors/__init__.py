@@ -1,0 +1,7 @@
+"""Priors p(z): layers that hold a distribution over codes."""
+
+from vlae_tf.priors.autoregressive_flow_prior import AutoregressiveFlowPrior
+from vlae_tf.priors.flow_prior import FlowPrior
+from vlae_tf.priors.spatial_flow_prior import SpatialFlowPrior
+
+__all__ = ["AutoregressiveFlowPrior", "FlowPrior", "SpatialFlowPrior"]

@@ -1,0 +1,65 @@
+import keras
+
+from vlae_tf.checks import check_integer
+from vlae_tf.distributions import AutoregressiveFlow
+
+
+class AutoregressiveFlowPrior(keras.layers.Layer):
+    """Autoregressive-flow prior: what its subclasses share.
+
+        z = f(eps), eps ~ N(0, I), with the order reversed between steps
+
+    A subclass says what its steps are made of. In float32 whatever the policy.
+
+    Args:
+        latent_dim: size of the code.
+        steps: number of flow steps; 0 leaves N(0, I).
+        make_step: gives a step, an autoregressive layer, for `mean_only`, `order`, `weight_norm`
+            and `dtype`.
+        mean_only: whether the steps preserve volume.
+        weight_norm: whether the kernels are weight-normalised.
+
+    Input shape: codes, `(batch, latent_dim)`; output shape: their log-density in nats, `(batch,)`.
+
+    Reference:
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, section 3.2.
+    """
+
+    def __init__(self, latent_dim, steps, make_step, mean_only, weight_norm, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        check_integer(steps, "steps", 0)
+        self.latent_dim = latent_dim
+        self.steps = steps
+        self.mean_only = mean_only
+        self.weight_norm = weight_norm
+        self._steps = [
+            make_step(
+                mean_only=mean_only,
+                order="reverse" if index % 2 else "forward",
+                weight_norm=weight_norm,
+                dtype="float32",
+            )
+            for index in range(steps)
+        ]
+        for step in self._steps:
+            step.build((None, latent_dim))
+        self.built = True
+
+    def call(self, code):
+        """The log-density of a code, nats."""
+        return self.distribution().log_prob(code)
+
+    def compute_output_shape(self, code_shape):
+        return code_shape[:1]
+
+    def distribution(self):
+        """The prior, an `AutoregressiveFlow`."""
+        return AutoregressiveFlow(self._steps, self.latent_dim)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "steps": self.steps,
+            "mean_only": self.mean_only,
+            "weight_norm": self.weight_norm,
+        }

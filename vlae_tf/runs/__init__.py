@@ -1,0 +1,7 @@
+"""Runs: the recipe of a training run, its parts and data, and what it leaves behind."""
+
+from vlae_tf.runs.load import load_run
+from vlae_tf.runs.recipe import Recipe
+from vlae_tf.runs.run_record import RunRecord
+
+__all__ = ["Recipe", "RunRecord", "load_run"]

@@ -1,0 +1,168 @@
+import functools
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from vlae_tf.noise import row_normal
+from vlae_tf.saved_model.png_signatures import PNGSignatures
+
+_DRAWS = 64
+
+
+class Signatures:
+    """The five functions of a served model, on tensors: `n` rows in, `n` rows out, each on its own.
+
+        code_bits = KL(q(z | x) || p(z)) / ln 2
+        elbo      = 1/K sum_k log w_k,      w_k = p(x | z_k) p(z_k) / q(z_k | x),    z_k ~ q(z | x)
+        log_prob  = log 1/K sum_k w_k
+
+    `code_bits` needs no seed: it averages over 64 draws that are part of the graph, pairs of
+    opposite sign scaled to unit variance. For a Gaussian posterior and the prior N(0, I) that gives
+    the KL exactly; for a flow it is an estimate. The draws of `log_prob` come from the row's seed.
+
+    A row whose image is not of {0, 1} where the model is binary, or whose temperature is negative,
+    is answered by NaN and a blank image: an error would be one for all rows of the batch.
+
+    Args:
+        model: a `VLAE`.
+        importance_samples: K.
+
+    Shapes: `image` `(n, height, width, channels)`, uint8 of the model's levels; `seed` `(n,)`,
+    int32; all else float32: `temperature` `(n,)`, the scale of the prior's noise; `code` and
+    `scale` `(n, latent_dim)`, of the posterior; `code_bits` `(n,)`, bits; `log_prob` and `elbo`
+    `(n,)`, nats; `bits_per_dim` `(n,)`, of `log_prob`.
+
+    Example:
+        >>> import tensorflow as tf, vlae_tf
+        >>> from vlae_tf.saved_model.signatures import Signatures
+        >>> signatures = Signatures(vlae_tf.VLAE((8, 8, 1), latent_dim=4), importance_samples=2)
+        >>> sorted(signatures.log_prob(tf.zeros((1, 8, 8, 1), tf.uint8), seed=tf.constant([0])))
+        ['bits_per_dim', 'elbo', 'log_prob']
+
+    Reference:
+        Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
+    """
+
+    def __init__(self, model, importance_samples):
+        self.model = model
+        self.importance_samples = importance_samples
+
+    def encode(self, image):
+        images, valid = self._valid(image)
+        parameters, posterior = self._posterior(images)
+        return {
+            "code": _only(valid, self._mean(parameters, posterior)),
+            "scale": _only(valid, parameters["scale"]),
+            "code_bits": _only(valid, self._code_bits(posterior)),
+        }
+
+    def decode(self, code, seed):
+        code = tf.ensure_shape(code, (None, self.model.latent_dim))
+        return {"image": tf.cast(self.model.decode_rows(code, seed), tf.uint8)}
+
+    def reconstruct(self, image, seed):
+        images, valid = self._valid(image)
+        parameters, posterior = self._posterior(images)
+        code = _only(valid, self._mean(parameters, posterior))
+        return {
+            **self.decode(code, seed),
+            "code_bits": _only(valid, self._code_bits(posterior)),
+        }
+
+    def sample(self, seed, temperature):
+        image, code = self.model.sample_rows(seed, _only(temperature >= 0, temperature))
+        return {"image": tf.cast(image, tf.uint8), "code": code}
+
+    def log_prob(self, image, seed):
+        images, valid = self._valid(image)
+        _, posterior = self._posterior(images)
+        # Not the noise of `sample` and `decode`, which have salts 0 and 1.
+        noise = row_normal(seed, (self.importance_samples, self.model.latent_dim), salt=2)
+        codes, log_ratio = self._codes(posterior, tf.transpose(noise, [1, 0, 2]))
+        # One code of each image at a time: K batches at once would not fit on a small accelerator.
+        log_likelihood = tf.map_fn(
+            lambda code: self.model.likelihood(code).log_prob(images),
+            codes,
+            fn_output_signature=tf.TensorSpec([None], tf.float32),
+        )
+        log_weight = log_likelihood - log_ratio
+        log_prob = tf.reduce_logsumexp(log_weight, 0) - math.log(self.importance_samples)
+        dimensions = math.prod(self.model.image_shape)
+        return {
+            "log_prob": _only(valid, log_prob),
+            "bits_per_dim": _only(valid, -log_prob / (dimensions * math.log(2))),
+            "elbo": _only(valid, tf.reduce_mean(log_weight, 0)),
+        }
+
+    def functions(self, xla=False, png=False, batch_size=None):
+        """A dict of `tf.function` and of concrete functions, by signature.
+
+        Args:
+            xla: whether XLA compiles them, once for each number of rows that comes.
+            png: whether to add those of `PNGSignatures`, whose pictures XLA leaves alone.
+            batch_size: fixed number of rows; any number if None.
+        """
+        image = tf.TensorSpec((batch_size, *self.model.image_shape), tf.uint8, name="image")
+        code = tf.TensorSpec((batch_size, self.model.latent_dim), tf.float32, name="code")
+        seed = tf.TensorSpec((batch_size,), tf.int32, name="seed")
+        temperature = tf.TensorSpec((batch_size,), tf.float32, name="temperature")
+        inputs = {
+            "encode": [image],
+            "decode": [code, seed],
+            "reconstruct": [image, seed],
+            "sample": [seed, temperature],
+            "log_prob": [image, seed],
+        }
+        functions = {
+            name: tf.function(getattr(self, name), jit_compile=xla or None) for name in inputs
+        }
+        if png:
+            pictures = PNGSignatures(dict(functions), self.model.image_shape, self.model.levels)
+            data = tf.TensorSpec((batch_size,), tf.string, name="image_bytes")
+            for name, specs in list(inputs.items()):
+                specs = [data if spec is image else spec for spec in specs]
+                functions[f"{name}_png"] = tf.function(functools.partial(pictures.call, name))
+                inputs[f"{name}_png"] = specs
+        concrete = {
+            name: function.get_concrete_function(**{spec.name: spec for spec in inputs[name]})
+            for name, function in functions.items()
+        }
+        return functions, concrete
+
+    def _valid(self, image):
+        """The images as floats, and for each whether the model has all its levels."""
+        # Nothing else looks at the shape of a request; a reshape could take it for other rows.
+        image = tf.ensure_shape(image, (None, *self.model.image_shape))
+        return tf.cast(image, tf.float32), tf.reduce_all(
+            image <= self.model.levels - 1, axis=[1, 2, 3]
+        )
+
+    def _posterior(self, images):
+        parameters = self.model.posterior_parameters(images)
+        return parameters, self.model.posterior_family.distribution(parameters)
+
+    def _mean(self, parameters, posterior):
+        return posterior.transform_noise(tf.zeros_like(parameters["loc"]))
+
+    def _codes(self, posterior, noise):
+        """Codes at noise `(draws, n, latent_dim)`, and log q(z | x) - log p(z) of each, nats."""
+        codes, log_q = posterior.sample_and_log_prob_from_noise(noise)
+        return codes, log_q - self.model.prior().log_prob(codes)
+
+    def _code_bits(self, posterior):
+        _, log_ratio = self._codes(posterior, _fixed_noise(self.model.latent_dim)[:, None])
+        return tf.reduce_mean(log_ratio, 0) / math.log(2)
+
+
+def _fixed_noise(latent_dim):
+    """Always the same normal draws, `(_DRAWS, latent_dim)`, with mean 0 and variance 1 exactly."""
+    half = np.random.default_rng(0).standard_normal((_DRAWS // 2, latent_dim))
+    half /= np.sqrt(np.mean(half**2, axis=0))
+    return np.concatenate([half, -half]).astype("float32")
+
+
+def _only(valid, values):
+    """The values of the valid rows, and NaN in the others."""
+    valid = tf.reshape(valid, [-1] + [1] * (values.shape.rank - 1))
+    return tf.where(valid, values, math.nan)

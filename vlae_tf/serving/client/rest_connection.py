@@ -1,0 +1,107 @@
+import base64
+import http.client
+import json
+import urllib.parse
+
+import numpy as np
+
+from vlae_tf.serving.serving_error import ServingError
+
+_CODES = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    411: "INVALID_ARGUMENT",
+    413: "RESOURCE_EXHAUSTED",
+    429: "RESOURCE_EXHAUSTED",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class RestConnection:
+    """The REST side of `Client`, which needs nothing but the standard library and NumPy.
+
+    Args:
+        target: `host:port`.
+        model: its name.
+        version, label: of the version, or None.
+        timeout: seconds that the server may be silent.
+
+    Example:
+        >>> from vlae_tf.serving.client.rest_connection import RestConnection
+        >>> RestConnection("localhost:8501", "mnist_dynamic", 3, None, 1.0).path
+        '/v1/models/mnist_dynamic/versions/3'
+    """
+
+    def __init__(self, target, model, version, label, timeout):
+        self.target = target
+        self.timeout = timeout
+        self.path = "/v1/models/" + urllib.parse.quote(model, safe="")
+        if version is not None:
+            self.path += f"/versions/{version}"
+        if label is not None:
+            self.path += "/labels/" + urllib.parse.quote(label, safe="")
+
+    def predict(self, signature, inputs, outputs):
+        inputs = {name: _json(value) for name, value in inputs.items()}
+        request = {"signature_name": signature, "inputs": inputs}
+        answer = self._call("POST", ":predict", json.dumps(request))["outputs"]
+        answer = answer if len(outputs) > 1 else {outputs[0]: answer}
+        return {name: _unpacked(value) for name, value in answer.items()}
+
+    def signatures(self):
+        return self._call("GET", "/metadata")["metadata"]["signature_def"]["signature_def"]
+
+    def status(self):
+        states = self._call("GET", "")["model_version_status"]
+        return {int(status["version"]): status["state"] for status in states}
+
+    def close(self):
+        """Nothing to do: each request has a connection of its own."""
+
+    def _call(self, method, verb, body=None):
+        try:
+            connection = http.client.HTTPConnection(self.target, timeout=self.timeout)
+            try:
+                connection.request(
+                    method, self.path + verb, body, {"Content-Type": "application/json"}
+                )
+                response = connection.getresponse()
+                status, text = response.status, response.read()
+            finally:
+                connection.close()
+        except TimeoutError as error:
+            raise ServingError("DEADLINE_EXCEEDED", str(error)) from error
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            raise ServingError("UNAVAILABLE", repr(error)) from error
+        try:
+            answer = json.loads(text)
+        except ValueError as error:
+            excerpt = text[:200].decode(errors="replace")
+            code = _CODES.get(status, "UNKNOWN")
+            raise ServingError(code, f"HTTP status {status}, without JSON: {excerpt}") from error
+        if status != 200:
+            message = answer.get("error", answer) if isinstance(answer, dict) else answer
+            raise ServingError(_CODES.get(status, "UNKNOWN"), str(message))
+        return answer
+
+
+def _json(array):
+    if array.dtype == object:
+        return np.asarray(np.frompyfunc(_base64, 1, 1)(array), object).tolist()
+    return array.tolist()
+
+
+def _base64(value):
+    data = value if isinstance(value, bytes) else str(value).encode()
+    return {"b64": base64.b64encode(data).decode()}
+
+
+def _unpacked(value):
+    """Strings as bytes, as gRPC gives them."""
+    if isinstance(value, list):
+        return [_unpacked(item) for item in value]
+    if isinstance(value, dict):
+        return base64.b64decode(value["b64"])
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,235 @@
+"""Results of all entries of the zoo, from their metrics: the README's table, and a whole page."""
+
+import json
+import pathlib
+
+from vlae_tf.evaluation.units import control_nll, number_of_images, rounded, unit
+from vlae_tf.files import write_text
+from vlae_tf.zoo import catalogue as zoo
+
+# On the test set, nats, or bits/dim for CIFAR-10: of the paper (Chen et al., 2017, tables 1 to 5
+# and figure 4), and the best we know of. By data set, or by entry where it has several.
+_STATIC_MNIST = "78.30, ladder VAE (addtt/ladder-vae-pytorch)"
+_CIFAR10 = "2.49, VDM with data augmentation (Kingma et al., 2021)"
+PUBLISHED = {
+    "mnist_static": (79.03, _STATIC_MNIST),
+    # "AF VAE": the autoregressive flow as prior, and a factorised decoder.
+    "mnist_static_factorised": (79.30, _STATIC_MNIST),
+    "mnist_dynamic": (78.53, "76.93, CR-NVAE (Sinha & Dieng, 2021)"),
+    "omniglot": (89.83, "87.79, LSGM (Vahdat et al., 2021)"),
+    "caltech101_silhouettes": (77.36, "77.36, VLAE (Chen et al., 2017)"),
+    "cifar10_resnet": (3.04, _CIFAR10),
+    "cifar10_densenet": (2.95, _CIFAR10),
+    "cifar10_lossy_4x2": (3.12, _CIFAR10),
+    "cifar10_lossy_7x4": (2.95, _CIFAR10),
+}
+# Published figures were measured on data that are close to ours, but not the same.
+_ON_OTHER_DATA = {"omniglot": " on chardata.mat"}
+_BEGIN, _END = "<!-- results: written by `vlae-tf zoo table` -->", "<!-- end of results -->"
+
+
+def results_table():
+    """The results of all entries: a Markdown table of those in nats, and one of bits/dim."""
+    rows = {}
+    for name in zoo.list():
+        metrics = zoo.info(name)["metrics"]
+        best = metrics["likelihood"][0]
+        values = best["nll"], best["nll_standard_error"], -best["elbo"]
+        nll, error, bound = (rounded(value, metrics) for value in values)
+        without = control_nll(metrics, best)
+        control = "-" if without is None else rounded(without, metrics)
+        paper, known = published(name, metrics["dataset"]) or ("-", "-")
+        rows.setdefault(unit(metrics), []).append(
+            f"| [{name}](zoo/{name}/card.md) | **{nll}** ± {error} "
+            f"| {number_of_images(best, metrics)} × {best['importance_samples']:,} | {bound} "
+            f"| {best['code_bits']:.1f} | {control} | {paper} | {known} |"
+        )
+    titles = {"nats": "test NLL", "bits/dim": "test bits/dim"}
+    return "\n".join(_table(title, rows[kind]) for kind, title in titles.items() if kind in rows)
+
+
+def _table(title, rows):
+    head = "images × samples | -ELBO | code bits | without a code | paper | best known"
+    return "\n".join(
+        [f"| entry | {title} | {head} |", "|---|---|---|---|---|---|---|---|", *rows, ""]
+    )
+
+
+def published(name, dataset):
+    """What the paper has for an entry, and the best that we know of; None where there is none."""
+    found = PUBLISHED.get(name) or PUBLISHED.get(dataset)
+    return found and (f"{found[0]:.2f}{_ON_OTHER_DATA.get(dataset, '')}", found[1])
+
+
+def likelihood_table(metrics):
+    """All that was measured of an entry: a Markdown table."""
+    return "\n".join([_LIKELIHOOD, *(_likelihood_row(b, metrics) for b in metrics["likelihood"])])
+
+
+_LIKELIHOOD = (
+    "| images | importance samples | NLL (nats) | bits/dim | ELBO | KL | code bits | active units "
+    "| dtype |\n|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def _likelihood_row(block, metrics):
+    return (
+        f"| {number_of_images(block, metrics)} | {block['importance_samples']:,} "
+        f"| {block['nll']:.2f} ± {block['nll_standard_error']:.2f} | {block['bits_per_dim']:.4f} "
+        f"| {block['elbo']:.2f} | {block['kl']:.2f} | {block['code_bits']:.1f} "
+        f"| {block['active_units']} | {block['dtype']} |"
+    )
+
+
+def renew_table(readme):
+    """Puts `results_table()` between the marks of a README."""
+    path = pathlib.Path(readme)
+    before, _, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(
+            f"`readme` must have the marks {_BEGIN} and {_END}. Received: readme={str(readme)!r}"
+        )
+    write_text(path, f"{before}{_BEGIN}\n{results_table()}{_END}{after}")
+
+
+def results_page():
+    """All that was measured of every entry, Markdown: the text of docs/results.md."""
+    return "\n".join([_INTRODUCTION, *(_section(name) for name in zoo.list())])
+
+
+def write_page(path):
+    """Writes `results_page()`, with the folder that it lies in."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, results_page())
+
+
+_INTRODUCTION = """# Results
+
+Written by `vlae-tf zoo table --page docs/results.md` from the metrics of the entries, which
+`vlae-tf evaluate` wrote: none of it by hand. NLL is an importance-weighted estimate, an upper bound
+in the mean that more samples tighten; ± is its standard error over the images. Active units are
+those whose mean varies over images by more than 0.01. The control is the same decoder trained
+without a code. The recipe of an entry's training is the `recipe.json` in its folder.
+"""
+
+_SECTION = """## {name}
+
+{dataset}, {binarisation} binarisation, split `{split}`; a code of {latent_dim} numbers,
+{parameters:,} parameters.
+
+{likelihood}
+
+Control: {control}. {published}{probe}
+
+Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on
+{cores} ({cpu}), {backend}{earlier}. Weights: sha256 `{sha256:.12}...`
+
+```sh
+{trained}
+{evaluated}
+```
+"""
+
+
+def facts(folder):
+    """What card and page both tell of an entry, by name; and its metrics and recipe."""
+    metrics, recipe, run = (
+        json.loads((folder / f"{part}.json").read_text()) for part in ("metrics", "recipe", "run")
+    )
+    last = run["parts"][-1]
+    cores = last["hardware"]["cores"]
+    told = {
+        "dataset": recipe["dataset"],
+        "binarisation": metrics["binarisation"].replace("none", "no"),
+        "split": metrics["split"],
+        "latent_dim": recipe["model"]["latent_dim"],
+        "parameters": run["parameters"],
+        "epochs": run["epochs"],
+        "all_epochs": recipe["epochs"],
+        "images": run["images"],
+        "hours": run["wall_time_s"] / 3600,
+        "cores": f"{cores} core{'s' if cores > 1 else ''}",
+        "cpu": last["hardware"]["cpu"],
+        "backend": last["backend"],
+        "earlier": _earlier(run, recipe),
+        "epochs_in_all": run["epochs"] + run.get("earlier", {}).get("epochs", 0),
+        "trained": last["command"],
+        "evaluated": "\n".join(b["command"] for b in metrics["likelihood"] if b["command"]),
+    }
+    return told, metrics, recipe
+
+
+def _earlier(run, recipe):
+    if "earlier" in run:
+        epochs, seconds = run["earlier"]["epochs"], run["earlier"]["wall_time_s"]
+        return f", after {epochs} epochs in {seconds / 3600:.1f} hours of earlier runs"
+    return ", going on from other weights" if recipe["initial_weights"] else ""
+
+
+def published_sentence(name, metrics):
+    """What card and page say of published figures; nothing where there are none."""
+    found = published(name, metrics["dataset"])
+    if not found:
+        return ""
+    return f"Published ({unit(metrics)}): {found[0]} in the paper; best known to us {found[1]}."
+
+
+def control_sentence(metrics, epochs):
+    """What card and page say of the decoder without a code, beside a model of so many epochs."""
+    if "control" not in metrics:
+        return "not measured yet"
+    control = metrics["control"]
+    keys = "nll", "nll_standard_error", "gain", "gain_standard_error"
+    told = {key: rounded(control[key], metrics) for key in keys}
+    sentence = (
+        f"{told['nll']} ± {told['nll_standard_error']} {unit(metrics)} on "
+        f"{number_of_images(control, metrics)} images, so the code is worth {told['gain']} "
+        f"± {told['gain_standard_error']} {unit(metrics)} "
+        f"with {control['importance_samples']:,} importance samples"
+    )
+    if "trained" in control:
+        sentence += f" (`{control['trained']}`, {control['epochs']} epochs"
+        sentence += ")" if control["epochs"] == epochs else f"; the model had {epochs})"
+    return sentence
+
+
+def _section(name):
+    told, metrics, _ = facts(zoo.folder(name))
+    return _SECTION.format(
+        **told,
+        name=name,
+        likelihood=likelihood_table(metrics),
+        control=control_sentence(metrics, told["epochs_in_all"]),
+        published=published_sentence(name, metrics),
+        probe=_probe_sentence(zoo.folder(name), metrics["dataset"]),
+        sha256=metrics["weights_sha256"],
+    )
+
+
+def _probe_sentence(folder, dataset):
+    """What `vlae-tf probe` has left in an entry."""
+    path = folder / "probe.json"
+    if not path.is_file():
+        return ""
+    probe = json.loads(path.read_text())
+    tested = {"num_images": probe["test_images"]}
+    tested = number_of_images(tested, {"dataset": probe["dataset"], "split": "test"})
+    code, pixels = (
+        f"{100 * probe[name]['accuracy']:.1f} ± {100 * probe[name]['standard_error']:.1f} %"
+        for name in ("code", "pixels")
+    )
+    other = "" if probe["dataset"] == dataset else probe["dataset"]
+    of, option = (f" of {other}", f" --dataset {other}") if other else ("", "")
+    classifier = probe["classifier"].replace("_", " ")
+    if classifier != "logistic regression":
+        option += f" --classifier {probe['classifier']}"
+    if probe["train_images"] != 10_000:
+        option += f" --images {probe['train_images']}"
+    return (
+        f"\n\nA linear classifier ({classifier}) fitted to {probe['train_images']:,} training "
+        f"images names the class of a test image{of} from its code with an accuracy of {code}, "
+        f"from its pixels with {pixels} "
+        f"({tested} test images, `vlae-tf probe{option}`)."
+    )
