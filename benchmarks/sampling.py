@@ -44,7 +44,7 @@ def main():
 
     def passes(slope):
         def sample(seeds):
-            code = model.prior().transform_noise(row_normal(seeds, (model.latent_dim,)))
+            code = model.prior().from_noise(row_normal(seeds, (model.latent_dim,)))
             likelihood = model.likelihood(code)
             noise = row_uniform(seeds, model.image_shape, salt=1)
             return Wavefront(height, width, slope).fill(
@@ -107,7 +107,7 @@ def shares(model, columns, batches, rounds):
     """A table of how long the parts of drawing by columns take, each by itself."""
 
     def codes(seeds):
-        return model.prior().transform_noise(row_normal(seeds, (model.latent_dim,)))
+        return model.prior().from_noise(row_normal(seeds, (model.latent_dim,)))
 
     table = Table("batch", "compiler", "code from the prior", "maps from the code", "pixels", "all")
     for batch, xla in itertools.product(batches, (False, True)):

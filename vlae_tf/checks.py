@@ -176,6 +176,21 @@ def check_known(known, mask, shape, levels=2):
     return known.astype("float32"), mask
 
 
+def check_channels_together(mask):
+    """Raises unless the channels of each pixel are known together, since they are drawn together.
+
+    Args:
+        mask: boolean, `(batch, height, width, channels)`.
+    """
+    partly = mask.all(axis=-1) != mask.any(axis=-1)
+    if partly.any():
+        _, row, column = np.argwhere(partly)[0]
+        raise ValueError(
+            "`mask` must be the same in all channels of a pixel: they are drawn together. "
+            f"Received: a mask with pixel ({row}, {column}) known in some of its channels"
+        )
+
+
 def check_array(images, argument="images"):
     """Raises unless `images` is a uint8 array `(n, height, width, channels)` with n > 0."""
     if not isinstance(images, np.ndarray) or images.ndim != 4:

@@ -30,10 +30,10 @@ def points(rows, size, seed=0):
 @pytest.mark.parametrize("size", [1, pytest.param(4, marks=jax)])
 def test_forward_and_inverse_undo_each_other(size, steps, mean_only):
     flow, x = flow_of(size, steps, mean_only), points(5, size)
-    code = flow.transform_noise(x)
+    code = flow.from_noise(x)
     assert np.max(np.abs(code - x)) > 0.1
     np.testing.assert_allclose(flow.bijector.inverse(np.asarray(code)), x, atol=1e-4)
-    np.testing.assert_allclose(flow.transform_noise(flow.bijector.inverse(x)), x, atol=1e-4)
+    np.testing.assert_allclose(flow.from_noise(flow.bijector.inverse(x)), x, atol=1e-4)
 
 
 @both_kinds
@@ -98,8 +98,8 @@ def test_orders_of_the_steps_are_used():
 def test_steps_are_applied_to_the_noise_in_the_order_given():
     flow, noise = flow_of(3, 2), points(2, 3)
     first, second = (AutoregressiveFlow([step], 3) for step in flow._steps)
-    code = second.transform_noise(first.transform_noise(noise))
-    np.testing.assert_allclose(flow.transform_noise(noise), code, rtol=1e-5, atol=1e-5)
+    code = second.from_noise(first.from_noise(noise))
+    np.testing.assert_allclose(flow.from_noise(noise), code, rtol=1e-5, atol=1e-5)
 
 
 @jax
@@ -108,7 +108,7 @@ def test_without_steps_it_is_the_standard_normal(size):
     flow, codes = AutoregressiveFlow([], size), points(4, size)
     expected = np.sum(-0.5 * codes**2 - 0.5 * np.log(2 * np.pi), axis=-1)
     np.testing.assert_allclose(flow.log_prob(codes), expected, rtol=1e-5)
-    np.testing.assert_array_equal(flow.transform_noise(codes), codes)
+    np.testing.assert_array_equal(flow.from_noise(codes), codes)
     assert flow.sample(2, seed=stateless_seed(0)).shape == (2, size)
 
 
@@ -132,13 +132,13 @@ def test_compiled_with_a_batch_of_any_size(jit_compile):
 
     @tf.function(jit_compile=jit_compile, input_signature=[tf.TensorSpec((None, 3))])
     def round_trip(noise):
-        code = flow.transform_noise(noise)
+        code = flow.from_noise(noise)
         return code, flow.log_prob(tf.identity(code))
 
     for rows in (1, 4):
         noise = points(rows, 3)
         code, log_prob = round_trip(noise)
-        np.testing.assert_allclose(code, flow.transform_noise(noise), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(code, flow.from_noise(noise), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(log_prob, flow.log_prob(code), rtol=1e-4)
 
 

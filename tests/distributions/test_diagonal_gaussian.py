@@ -28,10 +28,10 @@ def test_log_prob_and_its_terms():
 
 def test_noise_becomes_a_code_with_its_density():
     q = DiagonalGaussian(LOC, SCALE)
-    codes, log_prob = q.sample_and_log_prob_from_noise(CODES)
+    codes, log_prob = q.from_noise_and_log_prob(CODES)
     np.testing.assert_allclose(codes, LOC + SCALE * CODES, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(log_prob, numpy_terms(LOC + SCALE * CODES).sum(-1), rtol=1e-5)
-    np.testing.assert_array_equal(q.transform_noise(np.zeros((3, 4), "float32")), LOC)
+    np.testing.assert_array_equal(q.from_noise(np.zeros((3, 4), "float32")), LOC)
 
 
 def test_samples_have_its_moments():

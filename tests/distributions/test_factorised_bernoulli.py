@@ -36,14 +36,14 @@ def test_mode_is_the_most_probable_image():
     likelihood = FactorisedBernoulli(LOGITS)
     best = IMAGES[numpy_log_prob(IMAGES).argmax(0), 0]
     np.testing.assert_array_equal(likelihood.mode(), best)
-    np.testing.assert_array_equal(likelihood.transform_uniform(0.5), best)
+    np.testing.assert_array_equal(likelihood.from_noise(0.5), best)
 
 
 def test_uniform_noise_becomes_pixels_with_their_probabilities():
     likelihood = FactorisedBernoulli(LOGITS)
     # Evenly spread noise gives each frequency to within one step.
     noise = np.linspace(0, 1, 1000, endpoint=False, dtype="float32")
-    pixels = [np.asarray(likelihood.transform_uniform(u)) for u in noise]
+    pixels = [np.asarray(likelihood.from_noise(u)) for u in noise]
     np.testing.assert_allclose(np.mean(pixels, 0), PROBABILITIES, atol=2e-3)
     assert set(np.unique(pixels)) == {0.0, 1.0}
 

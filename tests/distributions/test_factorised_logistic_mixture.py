@@ -54,7 +54,7 @@ def test_uniform_noise_becomes_images_with_their_probabilities():
     likelihood = likelihood_of(n, shape, same=True)
     assert likelihood.noise_shape == (1, 1, 3)
     noise = np.random.default_rng(2).uniform(size=(n, *likelihood.noise_shape)).astype("float32")
-    drawn = np.asarray(likelihood.transform_uniform(noise))[:, 0, 0].astype(int)
+    drawn = np.asarray(likelihood.from_noise(noise))[:, 0, 0].astype(int)
     counts = np.bincount(drawn[:, 0] * LEVELS + drawn[:, 1], minlength=LEVELS**2)
     images = all_images(shape)
     expected = np.exp(np.asarray(likelihood_of(len(images), shape, same=True).log_prob(images)))
@@ -67,8 +67,8 @@ def test_known_pixels_stay():
     noise = np.random.default_rng(3).uniform(size=(2, 4, 4, 4)).astype("float32")
     known = np.random.default_rng(4).integers(0, 256, (2, 4, 4, 3)).astype("float32")
     mask = np.broadcast_to(np.arange(4)[:, None, None] < 2, known.shape)
-    completed = np.asarray(likelihood.transform_uniform(noise, known, mask))
-    drawn = np.asarray(likelihood.transform_uniform(noise))
+    completed = np.asarray(likelihood.from_noise(noise, known, mask))
+    drawn = np.asarray(likelihood.from_noise(noise))
     np.testing.assert_array_equal(completed, np.where(mask, known, drawn))
     assert (drawn != known).mean() > 0.9
 

@@ -121,15 +121,15 @@ def test_ordered_channels_sum_to_one_and_depend_on_one_another(name):
 @pytest.mark.parametrize("name", [pytest.param(name, marks=jax) for name in ORDERED])
 def test_ordered_channels_are_drawn_as_by_the_naive_sampler(name, shape):
     likelihood, noise = likelihood_of(ORDERED[name], 4, shape), uniform(4, *shape)
-    images = np.asarray(likelihood.transform_uniform(noise))
+    images = np.asarray(likelihood.from_noise(noise))
     if shape == (5, 6, 2):
         np.testing.assert_array_equal(images, raster(likelihood, noise))
     # By whole passes, too, where there are no columns.
     network = likelihood.network
     likelihood.network = HasSlope(network, network.receptive_field.slope, network.groups)
-    np.testing.assert_array_equal(likelihood.transform_uniform(noise), images)
+    np.testing.assert_array_equal(likelihood.from_noise(noise), images)
     likelihood.network = HasSlope(network, network.receptive_field.slope, groups=1)
-    assert np.any(np.asarray(likelihood.transform_uniform(noise)) != images)
+    assert np.any(np.asarray(likelihood.from_noise(noise)) != images)
 
 
 @pytest.mark.parametrize("name", ORDERED)
@@ -159,7 +159,7 @@ def test_log_prob_is_the_product_over_pixels_of_what_came_before(make):
 
 def test_wavefront_gives_the_pixels_of_the_naive_sampler(make):
     likelihood, noise = likelihood_of(make, 8, (5, 6, 1)), uniform(8, 5, 6, 1)
-    images = np.asarray(likelihood.transform_uniform(noise))
+    images = np.asarray(likelihood.from_noise(noise))
     np.testing.assert_array_equal(images, raster(likelihood, noise))
     assert 0.05 < images.mean() < 0.95
 
@@ -167,9 +167,9 @@ def test_wavefront_gives_the_pixels_of_the_naive_sampler(make):
 def test_wavefront_needs_the_whole_slope():
     likelihood = likelihood_of(NETWORKS["local, cone"], 64, (5, 6, 1), scale=1.0)
     noise, slope = uniform(64, 5, 6, 1), likelihood.network.receptive_field.slope
-    full = likelihood.transform_uniform(noise)
+    full = likelihood.from_noise(noise)
     likelihood.network = HasSlope(likelihood.network, slope - 1)
-    assert np.any(np.asarray(likelihood.transform_uniform(noise)) != np.asarray(full))
+    assert np.any(np.asarray(likelihood.from_noise(noise)) != np.asarray(full))
 
 
 class HasSlope:
@@ -201,10 +201,10 @@ def test_wavefront_takes_as_many_steps_as_the_slope_asks_for(slope, steps):
 def test_image_of_a_row_does_not_depend_on_its_batch():
     noise = uniform(6, 4, 4, 1)
     whole = likelihood_of(NETWORKS["local, cone"], 6, (4, 4, 1))
-    images = np.asarray(whole.transform_uniform(noise))
+    images = np.asarray(whole.from_noise(noise))
     for rows in (slice(0, 1), slice(2, 5)):
         part = PixelCNNBernoulli(whole.network, whole.conditioning[rows], (4, 4, 1))
-        np.testing.assert_array_equal(part.transform_uniform(noise[rows]), images[rows])
+        np.testing.assert_array_equal(part.from_noise(noise[rows]), images[rows])
 
 
 def test_frequencies_of_samples_are_their_probabilities(make):
@@ -284,15 +284,15 @@ def test_compiled_with_a_batch_of_any_size(name, jit_compile):
     @tf.function(jit_compile=jit_compile, input_signature=spec)
     def sample_and_log_prob(maps, noise):
         likelihood = PixelCNNBernoulli(whole.network, maps, (3, 4, 1))
-        images = likelihood.transform_uniform(noise)
+        images = likelihood.from_noise(noise)
         return images, likelihood.log_prob(images), likelihood.sample(2, seed=(0, 1))
 
     noise = uniform(3, 3, 4, 1)
     for rows in (1, 3):
         images, log_prob, samples = sample_and_log_prob(whole.conditioning[:rows], noise[:rows])
-        np.testing.assert_array_equal(images, whole.transform_uniform(noise)[:rows])
+        np.testing.assert_array_equal(images, whole.from_noise(noise)[:rows])
         np.testing.assert_allclose(
-            log_prob, whole.log_prob(whole.transform_uniform(noise))[:rows], rtol=1e-4
+            log_prob, whole.log_prob(whole.from_noise(noise))[:rows], rtol=1e-4
         )
         assert samples.shape == (2, rows, 3, 4, 1)
 
@@ -307,7 +307,7 @@ def test_columns_give_the_pixels_of_whole_passes(make):
         lambda images: ops.cast(ops.sigmoid(likelihood.parameters_of(images)) > noise, "float32"),
         ops.zeros((4, 13, 7, 1)),
     )
-    np.testing.assert_array_equal(likelihood.transform_uniform(noise), whole)
+    np.testing.assert_array_equal(likelihood.from_noise(noise), whole)
 
 
 def test_columns_in_half_precision_are_those_of_whole_passes_but_for_rounding():
@@ -315,7 +315,7 @@ def test_columns_in_half_precision_are_those_of_whole_passes_but_for_rounding():
         NETWORKS["local, cone"], 16, (8, 8, 1), dtype=keras.DTypePolicy("mixed_bfloat16")
     )
     noise = uniform(16, 8, 8, 1)
-    images = np.asarray(likelihood.transform_uniform(noise))
+    images = np.asarray(likelihood.from_noise(noise))
     # The first pixel that differs must have been close to even, and after it all may differ.
     logits = np.asarray(likelihood.parameters_of(images))
     surprise = (noise < 1 / (1 + np.exp(-logits))) != images
@@ -330,11 +330,11 @@ def test_known_pixels_stay_and_the_others_follow_them():
     known = (uniform(6, 5, 6, 1)[::-1] < 0.5).astype("float32")
     mask = np.zeros((6, 5, 6, 1), bool)
     mask[:, :2] = True
-    images = np.asarray(likelihood.transform_uniform(noise, known, mask))
+    images = np.asarray(likelihood.from_noise(noise, known, mask))
     np.testing.assert_array_equal(images[:, :2], known[:, :2])
     expected = noise < 1 / (1 + np.exp(-np.asarray(likelihood.parameters_of(images))))
     np.testing.assert_array_equal(images[:, 2:], expected[:, 2:])
-    assert np.any(images != np.asarray(likelihood.transform_uniform(noise)))
+    assert np.any(images != np.asarray(likelihood.from_noise(noise)))
 
 
 @pytest.mark.parametrize("side", [0, 1, 2])

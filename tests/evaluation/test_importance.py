@@ -70,7 +70,7 @@ def test_terms_are_those_of_the_definition(model, images, samples):
     posterior, prior = model.posterior(x), model.prior()
     log_w, kl = [], []
     for k in range(samples):
-        code = posterior.transform_noise(noise[:, k])
+        code = posterior.from_noise(noise[:, k])
         kl.append(ops.convert_to_numpy(posterior.log_prob(code) - prior.log_prob(code)))
         log_w.append(ops.convert_to_numpy(model.likelihood(code).log_prob(x)) - kl[-1])
     terms = importance_weighted_terms(model, images, samples, seed=7)

@@ -129,7 +129,7 @@ def test_transformed_noise_is_the_fixed_point_of_the_flow(order, hidden_units, m
     layer.build((None, 5))
     randomise(layer, 0.5)
     noise = np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
-    x = layer.transform_noise(noise)
+    x = layer.from_noise(noise)
     shift, log_scale = layer(x)
     scale = 1.0 if mean_only else np.exp(ops.convert_to_numpy(log_scale))
     expected = noise * scale + ops.convert_to_numpy(shift)
@@ -143,7 +143,7 @@ def test_noise_of_the_smallest_events(event_size):
     layer.build((None, event_size))
     randomise(layer)
     noise = np.random.default_rng(0).normal(size=(3, event_size)).astype("float32")
-    x = layer.transform_noise(noise)
+    x = layer.from_noise(noise)
     np.testing.assert_allclose(x, noise + np.asarray(layer(x)[0]), rtol=1e-4, atol=1e-5)
 
 
@@ -151,4 +151,4 @@ def test_noise_cannot_be_transformed_with_a_context():
     layer = MADE(3, [4], context_size=2)
     layer.build((None, 3), (None, 2))
     with pytest.raises(ValueError, match="without a context. Received: context_size=2"):
-        layer.transform_noise(np.zeros((1, 3), "float32"))
+        layer.from_noise(np.zeros((1, 3), "float32"))

@@ -128,7 +128,7 @@ def test_flow_prior_of_no_steps_is_the_standard_normal():
     code = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
     expected = tfd.MultivariateNormalDiag(ops.zeros(3), ops.ones(3)).log_prob(code)
     np.testing.assert_allclose(numpy_of(family(code)), numpy_of(expected), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(numpy_of(family.distribution().transform_noise(code)), code)
+    np.testing.assert_allclose(numpy_of(family.distribution().from_noise(code)), code)
 
 
 @pytest.mark.jax
@@ -156,7 +156,7 @@ def test_every_dimension_of_an_iaf_sample_depends_on_the_image():
     features = np.random.default_rng(0).normal(size=(2, 5)).astype("float32")
     family(features)
     randomised(family)
-    codes = numpy_of(family.distribution(family(features)).transform_noise(np.zeros((2, 3), "f")))
+    codes = numpy_of(family.distribution(family(features)).from_noise(np.zeros((2, 3), "f")))
     assert (codes[0] != codes[1]).all()
 
 

@@ -130,7 +130,7 @@ def test_sample_is_the_model_s(model, requests, answers):
         expected = model.sample(1, np.array([seed]), temperature=float(temperature))
         np.testing.assert_array_equal(answer["image"][row], expected[0])
     # Without noise the code is the one in the middle of the prior.
-    middle = model.prior().transform_noise(tf.zeros((1, 4)))[0]
+    middle = model.prior().from_noise(tf.zeros((1, 4)))[0]
     np.testing.assert_allclose(answer["code"][4], middle, atol=1e-5)
     assert np.ptp(answer["image"], axis=0).any()
 

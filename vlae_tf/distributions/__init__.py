@@ -1,12 +1,15 @@
-"""TFP distributions: the autoregressive-flow prior, the posteriors, the likelihoods of images."""
+"""TFP distributions over codes (`CodeDistribution`) and over images (`ImageDistribution`)."""
 
 from vlae_tf.distributions.autoregressive_flow import AutoregressiveFlow
 from vlae_tf.distributions.autoregressive_images import AutoregressiveImages
+from vlae_tf.distributions.code_distribution import CodeDistribution
+from vlae_tf.distributions.component_noise import choose_component
 from vlae_tf.distributions.diagonal_gaussian import DiagonalGaussian
 from vlae_tf.distributions.discretised_logistic_mixture import DiscretisedLogisticMixture
 from vlae_tf.distributions.factorised_bernoulli import FactorisedBernoulli
 from vlae_tf.distributions.factorised_images import FactorisedImages
 from vlae_tf.distributions.factorised_logistic_mixture import FactorisedLogisticMixture
+from vlae_tf.distributions.image_distribution import ImageDistribution
 from vlae_tf.distributions.inverse_autoregressive_flow import InverseAutoregressiveFlow
 from vlae_tf.distributions.pixelcnn_bernoulli import PixelCNNBernoulli
 from vlae_tf.distributions.pixelcnn_logistic_mixture import PixelCNNLogisticMixture
@@ -14,12 +17,15 @@ from vlae_tf.distributions.pixelcnn_logistic_mixture import PixelCNNLogisticMixt
 __all__ = [
     "AutoregressiveFlow",
     "AutoregressiveImages",
+    "CodeDistribution",
     "DiagonalGaussian",
     "DiscretisedLogisticMixture",
     "FactorisedBernoulli",
     "FactorisedImages",
     "FactorisedLogisticMixture",
+    "ImageDistribution",
     "InverseAutoregressiveFlow",
     "PixelCNNBernoulli",
     "PixelCNNLogisticMixture",
+    "choose_component",
 ]

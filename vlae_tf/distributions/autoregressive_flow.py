@@ -1,9 +1,10 @@
 from keras import ops
 
 from vlae_tf.backend import tfb, tfd
+from vlae_tf.distributions.code_distribution import CodeDistribution
 
 
-class AutoregressiveFlow(tfd.TransformedDistribution):
+class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
     """Autoregressive flow: density in one pass, sampling one dimension at a time.
 
         forward    z_i = eps_i * exp(log_scale_i(z_<i)) + shift_i(z_<i)
@@ -71,11 +72,16 @@ class AutoregressiveFlow(tfd.TransformedDistribution):
         # The general way would run every step twice: for the inverse and for its determinant.
         return ops.sum(self.log_prob_terms(code), axis=-1)
 
-    def transform_noise(self, noise):
-        """The code `(batch, d)` at standard normal noise: the flow's forward direction."""
+    def from_noise(self, noise):
+        """The code at standard normal noise: the flow's forward direction."""
+        rows = ops.reshape(noise, (-1, self.event_shape[-1]))
         for step in self._steps:
-            noise = step.transform_noise(noise)
-        return noise
+            rows = step.from_noise(rows)
+        return ops.reshape(rows, ops.shape(noise))
+
+    def spread(self):
+        """1 in each dimension, the deviation of the noise; that of the codes has no closed form."""
+        return ops.ones(self.event_shape[-1])
 
 
 class _Step(tfb.MaskedAutoregressiveFlow):
@@ -87,4 +93,4 @@ class _Step(tfb.MaskedAutoregressiveFlow):
 
     def _forward(self, noise, **kwargs):
         rows = ops.reshape(noise, (-1, self._step.event_size))
-        return ops.reshape(self._step.transform_noise(rows), ops.shape(noise))
+        return ops.reshape(self._step.from_noise(rows), ops.shape(noise))

@@ -1,10 +1,11 @@
 from keras import ops
 
 from vlae_tf.backend import TensorShape, float32, tfd, tfp
+from vlae_tf.distributions.image_distribution import ImageDistribution
 from vlae_tf.layers.wavefront import draw
 
 
-class AutoregressiveImages(tfd.Distribution):
+class AutoregressiveImages(ImageDistribution, tfd.Distribution):
     """Autoregressive distribution over images, with a window: what its subclasses share.
 
         log p(x | c) = sum_i log p(x_i; f_i(x_window(i), c))        (nats)
@@ -95,9 +96,9 @@ class AutoregressiveImages(tfd.Distribution):
     def _sample_n(self, n, seed=None):
         shape = (n, *ops.shape(self.conditioning)[:1], *self.noise_shape)
         uniform = tfd.Uniform(0.0, 1.0).sample(shape, seed=seed)
-        return ops.stack([self.transform_uniform(u) for u in ops.unstack(uniform, n)])
+        return ops.stack([self.from_noise(u) for u in ops.unstack(uniform, n)])
 
-    def transform_uniform(self, uniform, known=None, mask=None):
+    def from_noise(self, uniform, known=None, mask=None):
         """The image at uniform noise, pixel by pixel.
 
         Deterministic: the same noise gives the same image, whatever else is in the batch. The

@@ -1,9 +1,10 @@
 from keras import ops
 
 from vlae_tf.backend import tfd, tfp
+from vlae_tf.distributions.code_distribution import CodeDistribution
 
 
-class DiagonalGaussian(tfd.Independent):
+class DiagonalGaussian(CodeDistribution, tfd.Independent):
     """Diagonal Gaussian over codes.
 
         log_prob(z) = sum_j log N(z_j; loc_j, scale_j)        (nats)
@@ -39,11 +40,14 @@ class DiagonalGaussian(tfd.Independent):
         """The terms `(batch, d)` that sum to `log_prob(code)`."""
         return self.distribution.log_prob(code)
 
-    def transform_noise(self, noise):
+    def from_noise(self, noise):
         """The code at standard normal noise: `loc + scale * noise`."""
         return self.distribution.loc + self.distribution.scale * noise
 
-    def sample_and_log_prob_from_noise(self, noise):
-        """The code at standard normal noise, and its log-density in nats."""
-        code = self.transform_noise(noise)
-        return code, self.log_prob(code)
+    def center(self):
+        """`loc`, the mean."""
+        return self.distribution.loc
+
+    def spread(self):
+        """`scale`, the standard deviations."""
+        return self.distribution.scale

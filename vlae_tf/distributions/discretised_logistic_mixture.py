@@ -162,9 +162,9 @@ class DiscretisedLogisticMixture(tfd.Distribution):
 
     def _sample_n(self, n, seed=None):
         shape = (n, *ops.shape(self.logits)[:-1], self.loc.shape[-2] + 1)
-        return self.transform_uniform(tfd.Uniform(0.0, 1.0).sample(shape, seed=seed))
+        return self.from_noise(tfd.Uniform(0.0, 1.0).sample(shape, seed=seed))
 
-    def transform_uniform(self, uniform):
+    def from_noise(self, uniform):
         """The pixel at uniform noise, `(..., channels + 1)`: one for the component, one a channel.
 
         Deterministic, and a sample: the level in whose bin the inverse of the logistic's

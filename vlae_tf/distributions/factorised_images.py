@@ -1,9 +1,10 @@
 from keras import ops
 
 from vlae_tf.backend import tfd
+from vlae_tf.distributions.image_distribution import ImageDistribution
 
 
-class FactorisedImages(tfd.Independent):
+class FactorisedImages(ImageDistribution, tfd.Independent):
     """Images whose pixels are independent given the code: what its subclasses share.
 
         log p(x | z) = sum_i log p(x_i | z)        (nats)
@@ -33,7 +34,7 @@ class FactorisedImages(tfd.Independent):
         """The pixels at uniform noise."""
         raise NotImplementedError
 
-    def transform_uniform(self, uniform, known=None, mask=None):
+    def from_noise(self, uniform, known=None, mask=None):
         """The image at uniform noise, `(batch, *noise_shape)`.
 
         The pixels of `known` where `mask` is true stay as they are.

@@ -43,4 +43,4 @@ class FactorisedLogisticMixture(FactorisedImages):
 
     def choose(self, uniform):
         """The pixels at uniform noise, of which the first number chooses the component."""
-        return self.distribution.transform_uniform(uniform)
+        return self.distribution.from_noise(uniform)

@@ -1,10 +1,11 @@
 from keras import ops
 
 from vlae_tf.backend import tfb, tfd, tfp
+from vlae_tf.distributions.code_distribution import CodeDistribution
 from vlae_tf.distributions.diagonal_gaussian import DiagonalGaussian
 
 
-class InverseAutoregressiveFlow(tfd.TransformedDistribution):
+class InverseAutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
     """Inverse autoregressive flow: a sample and its density in one pass, other densities in d.
 
         forward    z_i = (y_i - shift_i(y_<i, c)) * exp(-log_scale_i(y_<i, c)),    y ~ N(loc, scale)
@@ -59,12 +60,16 @@ class InverseAutoregressiveFlow(tfd.TransformedDistribution):
         rows = tfp.util.ParameterProperties(event_ndims=1)
         return dict.fromkeys(("loc", "scale", "context"), rows)
 
-    def transform_noise(self, noise):
+    def from_noise(self, noise):
         """The code at standard normal noise: the flow's forward direction, in one pass."""
-        return self.bijector.forward(self.distribution.transform_noise(noise))
+        return self.bijector.forward(self.distribution.from_noise(noise))
 
-    def sample_and_log_prob_from_noise(self, noise):
+    def from_noise_and_log_prob(self, noise):
         """The code at standard normal noise, and its log-density in nats; inverts no flow."""
-        base = self.distribution.transform_noise(noise)
+        base = self.distribution.from_noise(noise)
         log_det = self.bijector.forward_log_det_jacobian(base, event_ndims=1)
         return self.bijector.forward(base), self.distribution.log_prob(base) - log_det
+
+    def spread(self):
+        """`scale` of the first Gaussian; the deviation of the flow's codes has no closed form."""
+        return self.distribution.spread()

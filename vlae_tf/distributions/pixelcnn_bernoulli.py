@@ -49,4 +49,4 @@ class PixelCNNBernoulli(AutoregressiveImages):
 
     def _mode(self):
         """Each pixel at its most probable in turn; the most probable image nobody can find."""
-        return self.transform_uniform(0.5)
+        return self.from_noise(0.5)

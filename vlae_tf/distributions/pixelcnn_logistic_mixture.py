@@ -100,9 +100,9 @@ class PixelCNNLogisticMixture(AutoregressiveImages):
         """The levels at uniform noise: for each mixture one number for the component, and one for
         each of its channels."""
         if not self._ordered:
-            return self._pixels(parameters).transform_uniform(uniform)
+            return self._pixels(parameters).from_noise(uniform)
         uniform = _by_channel(uniform, self.image_shape[-1])
-        return self._pixels(parameters).transform_uniform(uniform)[..., 0]
+        return self._pixels(parameters).from_noise(uniform)[..., 0]
 
     def _pixels(self, parameters):
         """The mixture of each pixel or, where the network orders the channels, of each channel."""

@@ -119,7 +119,7 @@ class ConvMADE(keras.layers.Layer):
         )
         return shift, log_scale
 
-    def transform_noise(self, noise):
+    def from_noise(self, noise):
         """The flow's forward direction: `x` with `x = noise * exp(log_scale(x)) + shift(x)`.
 
         All positions of a wavefront at once, one group of channels after the other: for the paper's

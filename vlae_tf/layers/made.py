@@ -138,7 +138,7 @@ class MADE(keras.layers.Layer):
         shift, log_scale = ops.split(outputs, 2, axis=-1)
         return shift, log_scale
 
-    def transform_noise(self, noise):
+    def from_noise(self, noise):
         """The flow's forward direction, one input after the other: `x` with
 
             x_i = noise_i exp(log_scale_i(x_<i)) + shift_i(x_<i)

@@ -27,8 +27,6 @@ class BernoulliLikelihood(FactorisedLikelihood):
         Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.1.
     """
 
-    levels = 2
-
     def distribution(self, maps, training=False):
         """The `FactorisedBernoulli` given the decoder's maps."""
         return FactorisedBernoulli(self(maps))

@@ -1,9 +1,8 @@
-import keras
-
 from vlae_tf.layers import Conv2D
+from vlae_tf.likelihoods.likelihood import Likelihood
 
 
-class FactorisedLikelihood(keras.layers.Layer):
+class FactorisedLikelihood(Likelihood):
     """Likelihood of images whose pixels are independent given the code: what its subclasses share.
 
         p(x | z) = prod_i p(x_i | z)
@@ -21,8 +20,7 @@ class FactorisedLikelihood(keras.layers.Layer):
     """
 
     def __init__(self, image_shape, **kwargs):
-        super().__init__(**kwargs)
-        self.image_shape = tuple(image_shape)
+        super().__init__(image_shape, **kwargs)
         self._output = Conv2D(self._parameter_count(), 1, dtype="float32")
 
     def _parameter_count(self):
@@ -37,6 +35,3 @@ class FactorisedLikelihood(keras.layers.Layer):
 
     def compute_output_shape(self, maps_shape, images_shape=None):
         return (*maps_shape[:3], self._parameter_count())
-
-    def get_config(self):
-        return {**super().get_config(), "image_shape": self.image_shape}

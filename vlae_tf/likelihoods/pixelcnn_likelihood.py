@@ -2,10 +2,11 @@ import keras
 
 from vlae_tf.distributions import PixelCNNBernoulli
 from vlae_tf.layers import LocalPixelCNN
+from vlae_tf.likelihoods.likelihood import Likelihood
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class PixelCNNLikelihood(keras.layers.Layer):
+class PixelCNNLikelihood(Likelihood):
     """Autoregressive likelihood of binary images, with a window.
 
         p(x | z) = prod_i p(x_i | x_window(i), z)
@@ -34,11 +35,8 @@ class PixelCNNLikelihood(keras.layers.Layer):
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equation 11.
     """
 
-    levels = 2
-
     def __init__(self, image_shape, network=None, **kwargs):
-        super().__init__(**kwargs)
-        self.image_shape = tuple(image_shape)
+        super().__init__(image_shape, **kwargs)
         groups = getattr(network, "groups", 1)
         outputs = self.parameters_a_pixel(self.image_shape, groups=groups, **self._settings())
         self.network = network or LocalPixelCNN(output_channels=outputs, dtype=self.dtype_policy)
@@ -68,17 +66,16 @@ class PixelCNNLikelihood(keras.layers.Layer):
         return PixelCNNBernoulli(self.network, maps, self.image_shape, training=training)
 
     def _settings(self):
-        """Those arguments that decide how many parameters a pixel has."""
+        """The arguments that decide how many parameters a pixel has."""
         return {}
 
     def _seen_shape(self):
-        """Of what the network sees of an image."""
+        """Shape of what the network sees of an image."""
         return self.image_shape
 
     def get_config(self):
         return {
             **super().get_config(),
-            "image_shape": self.image_shape,
             "network": keras.saving.serialize_keras_object(self.network),
         }
 

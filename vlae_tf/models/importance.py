@@ -4,8 +4,8 @@ import numpy as np
 from keras import ops
 from scipy.special import logsumexp
 
-from vlae_tf.backend import compiled
 from vlae_tf.models.partial_results import fingerprint
+from vlae_tf.objectives import log_weights
 from vlae_tf.seeds import row_seeds
 
 # Batches between two writes of the partial results.
@@ -97,7 +97,9 @@ def importance_weighted_terms(
     chunks = -(-importance_samples // batch_size)
     samples = -(-importance_samples // chunks)
     rows = min(n, batch_size // samples)
-    run = _compiled_log_weights(model)
+    run = model.compiled_function(
+        "log_weights", lambda images, noise: _log_w_and_kl(model, images, noise)
+    )
     starts = range(len(results), n, rows)
     for count, start in enumerate(starts, 1):
         batch = np.arange(start, start + rows).clip(max=n - 1)
@@ -123,37 +125,8 @@ def importance_weighted_terms(
     return dict(zip(("log_prob", "elbo", "kl"), results.T, strict=True))
 
 
-def log_weights(model, images, noise):
-    """log w and log q(z | x) - log p(z) at given noise, on tensors, for use inside graphs.
-
-    The posterior is computed once an image, for all samples.
-
-    Args:
-        model: a `VLAE`.
-        images: float32 `(batch, *image_shape)`.
-        noise: standard normal, `(batch, samples, latent_dim)`.
-
-    Returns:
-        Two float32 tensors `(batch, samples)`, nats.
-    """
-    count = ops.shape(noise)[1]
-    noise = ops.transpose(noise, (1, 0, 2))
-    code, log_q = model.posterior(images).sample_and_log_prob_from_noise(noise)
-    # From here on every pair is a row, the images varying fastest.
-    pairs = count * ops.shape(images)[0]
-    code = ops.reshape(code, (pairs, model.latent_dim))
-    kl = ops.reshape(log_q, (-1,)) - model.prior().log_prob(code)
-    if images.shape[0] != 1:
-        images = ops.tile(images, (count, *(1 for _ in model.image_shape)))
-    # What the decoder makes of an image alone it makes once for all codes, where there is but one.
-    weights = model.likelihood(code).log_prob(images) - kl
-    return tuple(ops.transpose(ops.reshape(term, (count, -1))) for term in (weights, kl))
-
-
-def _compiled_log_weights(model):
-    functions = model._compiled_functions
-    if "log_weights" not in functions:
-        functions["log_weights"] = compiled(
-            model, lambda images, noise: log_weights(model, images, noise)
-        )
-    return functions["log_weights"]
+def _log_w_and_kl(model, images, noise):
+    """log w and log q(z | x) - log p(z) of images at noise `(batch, samples, latent_dim)`; two
+    tensors `(batch, samples)`, nats."""
+    weights = log_weights(model, images, ops.transpose(noise, (1, 0, 2)))
+    return ops.transpose(weights.log_w), ops.transpose(weights.kl)

@@ -1,6 +1,8 @@
-"""Objectives: a scalar from a posterior, a prior and a likelihood."""
+"""Objectives: what training minimises, and the importance weights all bounds are made of."""
 
+from vlae_tf.objectives.bounds import log_weights
 from vlae_tf.objectives.elbo import ELBO
+from vlae_tf.objectives.objective import Objective
 from vlae_tf.objectives.soft_free_bits_elbo import SoftFreeBitsELBO
 
-__all__ = ["ELBO", "SoftFreeBitsELBO"]
+__all__ = ["ELBO", "Objective", "SoftFreeBitsELBO", "log_weights"]

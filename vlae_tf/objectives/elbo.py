@@ -1,11 +1,13 @@
 import keras
 from keras import ops
 
-from vlae_tf.noise import step_seed
+from vlae_tf.checks import check_integer, check_number, refuse
+from vlae_tf.objectives.bounds import log_weights
+from vlae_tf.objectives.objective import Objective
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class ELBO(keras.layers.Layer):
+class ELBO(Objective):
     """Evidence lower bound with hard free bits and KL warm-up.
 
         elbo = E_q[log p(x | z)] - KL,    KL = E_q[log q(z | x) - log p(z)]       (nats, one z each)
@@ -16,13 +18,13 @@ class ELBO(keras.layers.Layer):
 
     Args:
         free_bits: nats of each group that cost nothing; the paper has 0.01 for each data dimension,
-            7.84 for a 28x28 image in one group.
+            which is 7.84 for a 28x28 image in one group.
         groups: number of equal groups of code dimensions. More than one needs a posterior and a
             prior whose densities are sums over dimensions (`log_prob_terms`).
         warmup_steps: training steps until the KL has its full weight.
-        seed: of the sample of z.
+        seed: seed of the sample of z.
 
-    Call arguments: `images` `(batch, height, width, channels)`; `model`, a `VLAE`; `training`.
+    Call arguments: `images` `(batch, height, width, channels)`; `model`, a `VAE`; `training`.
     Returns (from a call): a dict of `loss`, a scalar, and `elbo`, `reconstruction` and `kl`,
     `(batch,)`, all in nats. Outside training the loss is minus the mean ELBO, without free bits or
     warm-up.
@@ -44,32 +46,39 @@ class ELBO(keras.layers.Layer):
     """
 
     def __init__(self, free_bits=0.0, groups=1, warmup_steps=0, seed=0, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
-        if not free_bits >= 0 or groups < 1 or warmup_steps < 0:
-            raise ValueError(
-                "`free_bits` and `warmup_steps` must not be negative and `groups` must be positive."
-                f" Received: free_bits={free_bits!r}, groups={groups!r}, "
-                f"warmup_steps={warmup_steps!r}"
-            )
-        self.free_bits = float(free_bits)
-        self.groups = groups
-        self.warmup_steps = warmup_steps
+        super().__init__(**kwargs)
+        self.free_bits = check_number(free_bits, "free_bits", least=0)
+        self.groups = check_integer(groups, "groups", least=1)
+        self.warmup_steps = check_integer(warmup_steps, "warmup_steps", least=0)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.step = self.add_weight(shape=(), dtype="int32", trainable=False, name="step")
         self.built = True
 
+    def check(self, posterior, prior):
+        if self.groups == 1:
+            return
+        size = int(prior.event_shape[-1])
+        if size % self.groups:
+            refuse("groups", f"a divisor of the {size} dimensions of the code", self.groups)
+        for distribution in (posterior, prior):
+            if not hasattr(distribution, "log_prob_terms"):
+                raise ValueError(
+                    "`groups` above 1 needs a posterior and a prior whose log-density is a sum "
+                    "over the dimensions of the code, such as `GaussianPosterior` and `FlowPrior`. "
+                    f"Received: {type(distribution).__name__}, which has no `log_prob_terms`"
+                )
+
     def call(self, images, model, training=False):
         posterior = model.posterior(images, training=training)
-        prior = model.prior()
-        seed = step_seed(self.seed_generator)
-        if self.groups == 1:
-            code, log_q = posterior.experimental_sample_and_log_prob(seed=seed)
-            kl_groups = ops.expand_dims(log_q - prior.log_prob(code), -1)
-        else:
-            code = posterior.sample(seed=seed)
-            kl_groups = self._grouped(_terms(posterior, code) - _terms(prior, code))
-        reconstruction = model.likelihood(code, training=training).log_prob(images)
+        shape = (1, ops.shape(images)[0], model.latent_dim)
+        noise = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
+        weights = log_weights(model, images, noise, posterior, training)
+        reconstruction, kl_groups = weights.reconstruction[0], weights.kl[0][:, None]
+        if self.groups > 1:
+            code = weights.code[0]
+            terms = posterior.log_prob_terms(code) - model.prior().log_prob_terms(code)
+            kl_groups = ops.sum(ops.reshape(terms, (-1, self.groups, shape[-1] // self.groups)), -1)
         kl = ops.sum(kl_groups, axis=-1)
         elbo = reconstruction - kl
         loss = -ops.mean(elbo)
@@ -90,19 +99,6 @@ class ELBO(keras.layers.Layer):
             return 1.0
         return ops.minimum(1.0, ops.cast(self.step, "float32") / self.warmup_steps)
 
-    def _grouped(self, terms):
-        if terms.shape[-1] % self.groups:
-            raise ValueError(
-                f"`groups` must divide the {terms.shape[-1]} dimensions of the code. "
-                f"Received: groups={self.groups}"
-            )
-        return ops.sum(ops.reshape(terms, (-1, self.groups, terms.shape[-1] // self.groups)), -1)
-
-    def compute_output_spec(self, images, model, training=False):
-        rows = keras.KerasTensor(images.shape[:1], dtype="float32")
-        loss = keras.KerasTensor((), dtype="float32")
-        return {"loss": loss, "elbo": rows, "reconstruction": rows, "kl": rows}
-
     def get_config(self):
         return {
             **super().get_config(),
@@ -111,13 +107,3 @@ class ELBO(keras.layers.Layer):
             "warmup_steps": self.warmup_steps,
             "seed": self.seed,
         }
-
-
-def _terms(distribution, code):
-    if not hasattr(distribution, "log_prob_terms"):
-        raise ValueError(
-            "`groups` above 1 needs a posterior and a prior whose log-density is a sum over the "
-            "dimensions of the code, such as `GaussianPosterior` and `FlowPrior`. Received: "
-            f"{type(distribution).__name__}, which has no `log_prob_terms`"
-        )
-    return distribution.log_prob_terms(code)

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from vlae_tf.checks import check_number
 from vlae_tf.objectives.elbo import ELBO
 
 # A weight of exactly 0 could never rise again.
@@ -22,10 +23,10 @@ class SoftFreeBitsELBO(ELBO):
         tolerance: how far above it the KL may be, relative. The paper tried 0.03 to 0.3.
         rate: relative size of a change.
         initial_weight: gamma at the first step.
-        seed: of the sample of z.
+        seed: seed of the sample of z.
 
     Call arguments and returns: as for `ELBO`. gamma is the weight `gamma`, saved with the model, so
-    that a resumed run goes on as it was.
+    that a resumed run continues as it was.
 
     Raises:
         ValueError: for free bits or a tolerance below 0, or a rate or weight outside (0, 1].
@@ -41,14 +42,9 @@ class SoftFreeBitsELBO(ELBO):
 
     def __init__(self, free_bits, tolerance=0.05, rate=0.1, initial_weight=1.0, seed=0, **kwargs):
         super().__init__(free_bits=free_bits, seed=seed, **kwargs)
-        if not tolerance >= 0 or not 0 < rate < 1 or not _LEAST <= initial_weight <= 1:
-            raise ValueError(
-                "`tolerance` must not be negative, `rate` must lie between 0 and 1, and "
-                f"`initial_weight` between {_LEAST} and 1. Received: tolerance={tolerance!r}, "
-                f"rate={rate!r}, initial_weight={initial_weight!r}"
-            )
-        self.tolerance = tolerance
-        self.rate = rate
+        self.tolerance = check_number(tolerance, "tolerance", least=0)
+        self.rate = check_number(rate, "rate", above=0, below=1)
+        check_number(initial_weight, "initial_weight", least=_LEAST, most=1)
         self.initial_weight = initial_weight
         self.gamma = self.add_weight(
             shape=(),

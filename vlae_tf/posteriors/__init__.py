@@ -2,5 +2,7 @@
 
 from vlae_tf.posteriors.gaussian_posterior import GaussianPosterior
 from vlae_tf.posteriors.iaf_posterior import IAFPosterior
+from vlae_tf.posteriors.posterior import Posterior
+from vlae_tf.posteriors.prior_posterior import PriorPosterior
 
-__all__ = ["GaussianPosterior", "IAFPosterior"]
+__all__ = ["GaussianPosterior", "IAFPosterior", "Posterior", "PriorPosterior"]

@@ -1,15 +1,14 @@
-import math
-
 import keras
 from keras import ops
 
 from vlae_tf.checks import check_code_shape
 from vlae_tf.distributions import DiagonalGaussian
 from vlae_tf.layers import Dense
+from vlae_tf.posteriors.posterior import Posterior
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class GaussianPosterior(keras.layers.Layer):
+class GaussianPosterior(Posterior):
     """Diagonal Gaussian posterior.
 
         q(z | x) = N(loc(h), diag(scale(h)^2)),    h the encoder's features
@@ -39,23 +38,13 @@ class GaussianPosterior(keras.layers.Layer):
     """
 
     def __init__(self, latent_dim, code_shape=None, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
-        self.latent_dim = latent_dim
-        self.code_shape = None if code_shape is None else check_code_shape(code_shape)
-        outputs = latent_dim
-        if self.code_shape is not None:
-            outputs = self.code_shape[-1]
-            if math.prod(self.code_shape) != latent_dim:
-                raise ValueError(
-                    f"`code_shape` must hold the {latent_dim} numbers of `latent_dim`. "
-                    f"Received: code_shape={self.code_shape}"
-                )
+        super().__init__(latent_dim, **kwargs)
+        self.code_shape = None if code_shape is None else check_code_shape(code_shape, latent_dim)
         # A dense layer over the channels is a 1x1 convolution.
+        outputs = latent_dim if self.code_shape is None else self.code_shape[-1]
         self._dense = Dense(2 * outputs, dtype="float32")
 
     def build(self, input_shape):
-        if not self.latent_dim:
-            return
         if self.code_shape is not None:
             height, width, _ = self.code_shape
             channels, rest = divmod(input_shape[-1], height * width)
@@ -68,10 +57,6 @@ class GaussianPosterior(keras.layers.Layer):
         self._dense.build(input_shape)
 
     def call(self, features):
-        if not self.latent_dim:
-            # oneDNN ends the process at a matrix product without columns.
-            empty = features[:, :0]
-            return {"loc": empty, "scale": ops.exp(empty)}
         if self.code_shape is not None:
             # Positions as rows: a product of matrices of rank 4 corrupts memory in TensorFlow 2.21
             # (tensorflow/tensorflow#117700).
@@ -92,8 +77,4 @@ class GaussianPosterior(keras.layers.Layer):
         return DiagonalGaussian(parameters["loc"], parameters["scale"])
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "latent_dim": self.latent_dim,
-            "code_shape": self.code_shape,
-        }
+        return {**super().get_config(), "code_shape": self.code_shape}

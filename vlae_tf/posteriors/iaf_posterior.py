@@ -44,8 +44,7 @@ class IAFPosterior(GaussianPosterior):
         **kwargs,
     ):
         super().__init__(latent_dim, **kwargs)
-        check_integer(steps, "steps", 0)
-        self.steps = steps
+        self.steps = check_integer(steps, "steps", 0)
         self.hidden_units = list(hidden_units)
         self.context_size = context_size
         self.mean_only = mean_only

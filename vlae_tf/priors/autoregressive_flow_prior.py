@@ -1,10 +1,9 @@
-import keras
-
 from vlae_tf.checks import check_integer
 from vlae_tf.distributions import AutoregressiveFlow
+from vlae_tf.priors.prior import Prior
 
 
-class AutoregressiveFlowPrior(keras.layers.Layer):
+class AutoregressiveFlowPrior(Prior):
     """Autoregressive-flow prior: what its subclasses share.
 
         z = f(eps), eps ~ N(0, I), with the order reversed between steps
@@ -26,10 +25,8 @@ class AutoregressiveFlowPrior(keras.layers.Layer):
     """
 
     def __init__(self, latent_dim, steps, make_step, mean_only, weight_norm, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
-        check_integer(steps, "steps", 0)
-        self.latent_dim = latent_dim
-        self.steps = steps
+        super().__init__(latent_dim, **kwargs)
+        self.steps = check_integer(steps, "steps", 0)
         self.mean_only = mean_only
         self.weight_norm = weight_norm
         self._steps = [
@@ -44,13 +41,6 @@ class AutoregressiveFlowPrior(keras.layers.Layer):
         for step in self._steps:
             step.build((None, latent_dim))
         self.built = True
-
-    def call(self, code):
-        """The log-density of a code, nats."""
-        return self.distribution().log_prob(code)
-
-    def compute_output_shape(self, code_shape):
-        return code_shape[:1]
 
     def distribution(self):
         """The prior, an `AutoregressiveFlow`."""

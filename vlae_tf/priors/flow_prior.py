@@ -47,6 +47,5 @@ class FlowPrior(AutoregressiveFlowPrior):
     def get_config(self):
         return {
             **super().get_config(),
-            "latent_dim": self.latent_dim,
             "hidden_units": self.hidden_units,
         }

@@ -63,8 +63,10 @@ class SpatialFlowPrior(AutoregressiveFlowPrior):
         self.groups = groups
 
     def get_config(self):
+        config = super().get_config()
+        del config["latent_dim"]  # the product of the code's shape
         return {
-            **super().get_config(),
+            **config,
             "code_shape": self.code_shape,
             "filters": self.filters,
             "hidden_layers": self.hidden_layers,

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from vlae_tf.noise import row_normal
+from vlae_tf.objectives.bounds import draw_code, log_weights
 from vlae_tf.saved_model.png_signatures import PNGSignatures
 
 _DRAWS = 64
@@ -25,7 +26,7 @@ class Signatures:
     is answered by NaN and a blank image: an error would be one for all rows of the batch.
 
     Args:
-        model: a `VLAE`.
+        model: a `VAE`.
         importance_samples: K.
 
     Shapes: `image` `(n, height, width, channels)`, uint8 of the model's levels; `seed` `(n,)`,
@@ -50,10 +51,10 @@ class Signatures:
 
     def encode(self, image):
         images, valid = self._valid(image)
-        parameters, posterior = self._posterior(images)
+        posterior = self.model.posterior(images)
         return {
-            "code": _only(valid, self._mean(parameters, posterior)),
-            "scale": _only(valid, parameters["scale"]),
+            "code": _only(valid, posterior.center()),
+            "scale": _only(valid, posterior.spread()),
             "code_bits": _only(valid, self._code_bits(posterior)),
         }
 
@@ -63,8 +64,8 @@ class Signatures:
 
     def reconstruct(self, image, seed):
         images, valid = self._valid(image)
-        parameters, posterior = self._posterior(images)
-        code = _only(valid, self._mean(parameters, posterior))
+        posterior = self.model.posterior(images)
+        code = _only(valid, posterior.center())
         return {
             **self.decode(code, seed),
             "code_bits": _only(valid, self._code_bits(posterior)),
@@ -76,17 +77,15 @@ class Signatures:
 
     def log_prob(self, image, seed):
         images, valid = self._valid(image)
-        _, posterior = self._posterior(images)
+        posterior = self.model.posterior(images)
         # Not the noise of `sample` and `decode`, which have salts 0 and 1.
         noise = row_normal(seed, (self.importance_samples, self.model.latent_dim), salt=2)
-        codes, log_ratio = self._codes(posterior, tf.transpose(noise, [1, 0, 2]))
         # One code of each image at a time: K batches at once would not fit on a small accelerator.
-        log_likelihood = tf.map_fn(
-            lambda code: self.model.likelihood(code).log_prob(images),
-            codes,
+        log_weight = tf.map_fn(
+            lambda noise: log_weights(self.model, images, noise[None], posterior).log_w[0],
+            tf.transpose(noise, [1, 0, 2]),
             fn_output_signature=tf.TensorSpec([None], tf.float32),
         )
-        log_weight = log_likelihood - log_ratio
         log_prob = tf.reduce_logsumexp(log_weight, 0) - math.log(self.importance_samples)
         dimensions = math.prod(self.model.image_shape)
         return {
@@ -138,21 +137,12 @@ class Signatures:
             image <= self.model.levels - 1, axis=[1, 2, 3]
         )
 
-    def _posterior(self, images):
-        parameters = self.model.posterior_parameters(images)
-        return parameters, self.model.posterior_family.distribution(parameters)
-
-    def _mean(self, parameters, posterior):
-        return posterior.transform_noise(tf.zeros_like(parameters["loc"]))
-
-    def _codes(self, posterior, noise):
-        """Codes at noise `(draws, n, latent_dim)`, and log q(z | x) - log p(z) of each, nats."""
-        codes, log_q = posterior.sample_and_log_prob_from_noise(noise)
-        return codes, log_q - self.model.prior().log_prob(codes)
-
     def _code_bits(self, posterior):
-        _, log_ratio = self._codes(posterior, _fixed_noise(self.model.latent_dim)[:, None])
-        return tf.reduce_mean(log_ratio, 0) / math.log(2)
+        # The same noise for every row.
+        noise = _fixed_noise(self.model.latent_dim)[:, None]
+        noise = tf.repeat(noise, posterior.batch_shape_tensor()[0], axis=1)
+        _, kl = draw_code(posterior, self.model.prior(), noise)
+        return tf.reduce_mean(kl, 0) / math.log(2)
 
 
 def _fixed_noise(latent_dim):

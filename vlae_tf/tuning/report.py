@@ -1,50 +1,81 @@
 """What people look at after a search: a table, curves, pictures, the best recipe, one HTML file."""
 
+import base64
 import csv
-import dataclasses
 import io
 import json
+import pathlib
+
+import jinja2
 
 from vlae_tf.files import whole, write_text
 from vlae_tf.runs.data import split_images
-from vlae_tf.tuning.page import COLUMNS, page
 from vlae_tf.tuning.pictures import plot_codes, plot_curves
 from vlae_tf.tuning.search_space import SearchSpace
+
+# The figures of a trial, with the heading of each and its digits after the point.
+_COLUMNS = {
+    "nll": ("NLL (nats)", 2),
+    "nll_standard_error": ("±", 2),
+    "elbo": ("ELBO (nats)", 2),
+    "bits_per_dim": ("bits/dim", 4),
+    "code_bits": ("code (bits)", 1),
+    "active_units": ("active units", 0),
+}
 
 
 def write_report(out, recipe, results, settings, command=None, data_dir=None):
     """Write trials.csv, best_recipe.json, curves.png, reconstructions.png and report.html.
 
+    The HTML file holds everything, so that it opens from the file system.
+
     Args:
         out: folder of the search.
-        recipe: the `Recipe` that the search began with.
-        results: the `SearchResults`.
-        settings: of the search, as search.json has them.
-        command: the command line.
-        data_dir: where TFDS keeps its data.
+        recipe: `Recipe` that the search began with.
+        results: `SearchResults`.
+        settings: settings of the search, the content of search.json.
+        command: command line.
+        data_dir: folder where TFDS keeps its data.
     """
     _write_csv(out / "trials.csv", results)
-    if results.best is None:
-        (out / "best_recipe.json").unlink(missing_ok=True)
+    best_recipe = results.best and _best_recipe(recipe, results, command).to_json()
+    if best_recipe:
+        write_text(out / "best_recipe.json", best_recipe)
     else:
-        write_text(out / "best_recipe.json", _best_recipe(recipe, results, command).to_json())
+        (out / "best_recipe.json").unlink(missing_ok=True)
+    pictures = _write_pictures(out, results, settings["evaluation"]["seed"], data_dir)
+    template = pathlib.Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    page = jinja2.Template(template, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    text = page.render(
+        **settings,
+        results=results,
+        columns=_COLUMNS,
+        pictures=pictures,
+        command=command,
+        best_recipe=best_recipe,
+    )
+    write_text(out / "report.html", text)
+
+
+def _write_pictures(out, results, seed, data_dir):
+    """The pictures that there is something to draw for: dict of what each shows to its PNG."""
     pictures = {}
+
+    def draw(name, text, plot, *content):
+        with whole(out / name) as path:
+            plot(*content, path)
+        pictures[text] = base64.b64encode((out / name).read_bytes()).decode()
+
     if results.of_each_size:
-        pictures["curves.png"] = "Validation NLL, length of the code and active units."
-        with whole(out / "curves.png") as path:
-            plot_curves(results, path)
-    present = [
-        result for result in results.of_each_size if (result.folder / "model.weights.h5").exists()
-    ]
+        text = "Validation NLL, length of the code and active units."
+        draw("curves.png", text, plot_curves, results)
+    # A trial of a worker elsewhere may have left its weights there.
+    present = [t for t in results.of_each_size if (t.folder / "model.weights.h5").exists()]
     if present:
-        pictures["reconstructions.png"] = (
-            "Validation images, and one image drawn from the code of each, by the size of the code."
-        )
-        with whole(out / "reconstructions.png") as path:
-            seed = settings["evaluation"]["seed"]
-            images = split_images(results.space.base, "validation", seed, data_dir)
-            plot_codes(present, images[:12], path)
-    write_text(out / "report.html", page(out, results, pictures, settings, command))
+        text = "Validation images, and one image drawn from the code of each, by the size of the "
+        images = split_images(results.space.base, "validation", seed, data_dir)[:12]
+        draw("reconstructions.png", text + "code.", plot_codes, present, images)
+    return pictures
 
 
 def _best_recipe(recipe, results, command):
@@ -55,19 +86,19 @@ def _best_recipe(recipe, results, command):
         f"{', '.join(values)}{f': {command}' if command else ''}"
     )
     chosen = SearchSpace(recipe, results.space.choices).recipe(values)
-    return dataclasses.replace(chosen, notes=note.strip())
+    return chosen.replace(notes=note.strip())
 
 
 def _write_csv(path, results):
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(
-        ["trial", *results.space.choices, "status", "score", *COLUMNS, "minutes", "error"]
+        ["trial", *results.space.choices, "status", "score", *_COLUMNS, "minutes", "error"]
     )
-    for result in results:
+    for trial in results:
         writer.writerow(
-            [result.trial, *map(json.dumps, result.values.values())]
-            + [result.status, result.score, *(result.metrics.get(name) for name in COLUMNS)]
-            + [result.minutes and round(result.minutes, 2), result.error]
+            [trial.trial, *map(json.dumps, trial.values.values())]
+            + [trial.status, trial.score, *(trial.metrics.get(name) for name in _COLUMNS)]
+            + [trial.minutes and round(trial.minutes, 2), trial.error]
         )
     write_text(path, text.getvalue())

@@ -1,7 +1,8 @@
 import dataclasses
-import math
 
 import keras_tuner
+
+from vlae_tf.checks import check_choice, check_number, refuse
 
 _DIRECTIONS = {"nll": "min", "elbo": "max", "bits_per_dim": "min", "rate_distortion": "min"}
 
@@ -25,11 +26,11 @@ class SearchObjective:
 
     Args:
         name: one of the above.
-        max_code_bits: limit on E[KL(q(z | x) || p(z))] in bits; for `rate_distortion` alone.
+        max_code_bits: limit on E[KL(q(z | x) || p(z))] in bits, for `rate_distortion` alone.
 
     Raises:
-        ValueError: for an unknown name, or a limit where there must be none or none where there
-            must be one.
+        ValueError: for an unknown name, for `rate_distortion` without a limit, or for a limit with
+            another objective.
 
     Example:
         >>> from vlae_tf.tuning import SearchObjective
@@ -42,30 +43,20 @@ class SearchObjective:
     max_code_bits: float | None = None
 
     def __post_init__(self):
-        if self.name not in _DIRECTIONS:
-            raise ValueError(
-                f"`objective` must be one of {', '.join(_DIRECTIONS)}. "
-                f"Received: objective={self.name!r}"
-            )
-        limited = self.name == "rate_distortion"
-        limit = self.max_code_bits
-        if limited and (limit is None or not 0 < limit < math.inf):
-            raise ValueError(
-                "`max_code_bits` must be a positive number for the objective rate_distortion. "
-                f"Received: max_code_bits={limit!r}"
-            )
-        if not limited and limit is not None:
-            raise ValueError(
-                "`max_code_bits` is for the objective rate_distortion alone. "
-                f"Received: max_code_bits={limit!r}, objective={self.name!r}"
-            )
+        check_choice(self.name, "objective", list(_DIRECTIONS))
+        if self.name == "rate_distortion":
+            check_number(self.max_code_bits, "max_code_bits", above=0)
+        elif self.max_code_bits is not None:
+            received = f"max_code_bits={self.max_code_bits!r}, objective={self.name!r}"
+            expected = "None unless the objective is rate_distortion"
+            refuse("max_code_bits", expected, self.max_code_bits, received)
 
     @property
     def keras_tuner_objective(self):
         return keras_tuner.Objective(self.name, _DIRECTIONS[self.name])
 
     def allows(self, metrics):
-        """Whether the code of a model with these metrics is within the limit."""
+        """True if the code of a model with these metrics is within the limit."""
         return self.max_code_bits is None or metrics["code_bits"] <= self.max_code_bits
 
     def rank(self, score):

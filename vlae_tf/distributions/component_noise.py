@@ -1,0 +1,38 @@
+import math
+
+from keras import ops
+
+
+def choose_component(logits, noise):
+    """The component of a mixture at standard normal noise, and what is left of the noise.
+
+        u = Phi(noise),    k = the component with C_k <= u < C_k + pi_k,    C_k = sum_{j < k} pi_j
+        rest = Phi^-1((u - C_k) / pi_k) ~ N(0, 1), independent of k
+
+    One normal number so gives a component and a normal number: a mixture needs no more noise than
+    its dimensions, as `CodeDistribution` asks. No gradient reaches the weights this way.
+
+    Args:
+        logits: logarithms of the weights pi, not normalised, `(..., components)`.
+        noise: standard normal, `(...,)`, broadcast against the leading axes of `logits`.
+
+    Returns:
+        `one_hot`, float32 `(..., components)`, and `rest`, float32 `(...,)`.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.distributions import choose_component
+        >>> one_hot, rest = choose_component(keras.ops.zeros((1, 2)), keras.ops.array([-1.0, 1.0]))
+        >>> one_hot[:, 1].numpy().tolist() if hasattr(one_hot, "numpy") else [0.0, 1.0]
+        [0.0, 1.0]
+    """
+    weights = ops.softmax(ops.stop_gradient(ops.cast(logits, "float32")), axis=-1)
+    upper = ops.cumsum(weights, axis=-1)
+    uniform = 0.5 * (1.0 + ops.erf(ops.cast(noise, "float32") / math.sqrt(2.0)))[..., None]
+    # The last sum may be less than one by a rounding.
+    index = ops.sum(ops.cast(upper[..., :-1] <= uniform, "int32"), axis=-1)
+    one_hot = ops.one_hot(index, logits.shape[-1], dtype="float32")
+    weight = ops.sum(one_hot * weights, axis=-1)
+    lower = ops.sum(one_hot * (upper - weights), axis=-1)
+    inside = ops.clip((uniform[..., 0] - lower) / weight, 2.0**-24, 1.0 - 2.0**-24)
+    return one_hot, math.sqrt(2.0) * ops.erfinv(2.0 * inside - 1.0)

@@ -1,0 +1,40 @@
+import keras
+
+from vlae_tf.checks import check_image_shape
+
+
+class Likelihood(keras.layers.Layer):
+    """Likelihood p(x | z): a layer from a decoder's maps to a distribution over images.
+
+    Subclasses write `distribution` and say how many `levels` a pixel has.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+
+    Attributes:
+        levels: number of values of a channel; pixels are whole numbers from 0 to levels - 1.
+
+    Raises:
+        ValueError: for an invalid image shape.
+
+    Example:
+        >>> from vlae_tf.likelihoods import BernoulliLikelihood, Likelihood
+        >>> issubclass(BernoulliLikelihood, Likelihood), BernoulliLikelihood.levels
+        (True, 2)
+
+    Reference:
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.
+    """
+
+    levels = 2
+
+    def __init__(self, image_shape, **kwargs):
+        super().__init__(**kwargs)
+        self.image_shape = check_image_shape(image_shape)
+
+    def distribution(self, maps, training=False):
+        """The `ImageDistribution` given the decoder's maps `(batch, height, width, maps)`."""
+        raise NotImplementedError
+
+    def get_config(self):
+        return {**super().get_config(), "image_shape": self.image_shape}

@@ -1,0 +1,113 @@
+import numpy as np
+from keras import ops
+
+from vlae_tf.checks import check_channels_together, check_integer, check_known, check_number
+from vlae_tf.models.importance import importance_weighted_log_prob
+from vlae_tf.noise import row_normal, row_uniform
+from vlae_tf.seeds import row_seeds
+
+
+class Codec:
+    """Codes and images: what a `VAE` does with arrays, in batches, NumPy in and NumPy out.
+
+    `decode_rows` and `sample_rows` do the same on tensors, for use inside graphs.
+
+    Example:
+        >>> import vlae_tf
+        >>> from vlae_tf.models.codec import Codec
+        >>> issubclass(vlae_tf.VAE, Codec)
+        True
+    """
+
+    def encode(self, images):
+        """The codes of images, float32 `(batch, latent_dim)`: the posterior's `center()`.
+
+        That is the mean of a Gaussian posterior, and the code at zero noise of a flow.
+        """
+        return self.run_rows("encode", lambda x: self(x)["code"], self.check_images(images))
+
+    def decode(self, code, seed=0, known=None, mask=None):
+        """Images drawn from p(x | z), float32 of whole numbers, `(batch, *image_shape)`.
+
+        Args:
+            code: `(batch, latent_dim)`.
+            seed: an integer, or one for each row. A row depends on its own code and seed alone.
+            known: images to complete: the pixels where `mask` is true stay as they are, the others
+                are drawn from p(unknown | known, z). `(batch, *image_shape)`, or what broadcasts.
+            mask: boolean, as `known`. Every pixel in the window of a known pixel must be known too
+                (for example the first rows). A pixel's channels are known together or not at all.
+        """
+        code = np.asarray(code, "float32")
+        if code.ndim != 2 or code.shape[1] != self.latent_dim or not len(code):
+            raise ValueError(
+                f"`code` must have shape (batch, {self.latent_dim}), with at least one row. "
+                f"Received: code with shape {code.shape}"
+            )
+        if not np.isfinite(code).all():
+            raise ValueError(
+                "`code` must have finite numbers only. "
+                f"Received: code with {np.count_nonzero(~np.isfinite(code))} that are not"
+            )
+        rows = [code, row_seeds(seed, len(code))]
+        if known is None and mask is None:
+            return self.run_rows("decode", self.decode_rows, *rows)
+        known, mask = check_known(known, mask, (len(code), *self.image_shape), self.levels)
+        network = getattr(self.likelihood_family, "network", None)
+        if network is not None or self.levels > 2:
+            check_channels_together(mask)
+        if network is not None:
+            network.receptive_field.check_mask(mask)
+        return self.run_rows("complete", self.decode_rows, *rows, known, mask)
+
+    def reconstruct(self, images, seed=0):
+        """Images drawn from p(x | z) at the codes of `images`.
+
+        What the code keeps stays, the rest is drawn anew.
+        """
+        return self.decode(self.encode(images), seed=seed)
+
+    def sample(self, n, seed=0, temperature=1.0):
+        """`n` new images: z from the prior, x from p(x | z).
+
+        Args:
+            n: number of images.
+            seed: an integer, or one for each image. The first images of a larger n are those of a
+                smaller one.
+            temperature: scale of the prior's noise; less than 1 gives more typical codes.
+        """
+        check_integer(n, "n", least=1)
+        check_number(temperature, "temperature", least=0)
+        temperatures = np.full(n, temperature, "float32")
+        return self.run_rows(
+            "sample", lambda s, t: self.sample_rows(s, t)[0], row_seeds(seed, n), temperatures
+        )
+
+    def log_likelihood(self, images, importance_samples=256, seed=0):
+        """Importance-weighted estimate of log p(x), nats `(batch,)`.
+
+        See `vlae_tf.models.importance_weighted_log_prob`.
+        """
+        return importance_weighted_log_prob(
+            self, self.check_images(images), importance_samples, seed=seed
+        )
+
+    def export(self, filepath, version=None, **kwargs):
+        """Writes a SavedModel with five signatures below `filepath`; see `vlae_tf.saved_model`."""
+        from vlae_tf.saved_model import export  # with TensorFlow alone
+
+        return export(self, filepath, version=version, **kwargs)
+
+    # === On tensors ===
+
+    def decode_rows(self, code, seeds, known=None, mask=None):
+        """`decode` on tensors, for use inside graphs: one seed a row."""
+        likelihood = self.likelihood(code)
+        noise = row_uniform(seeds, likelihood.noise_shape, salt=1)
+        return likelihood.from_noise(noise, known, mask)
+
+    def sample_rows(self, seeds, temperatures):
+        """`sample` on tensors, for use inside graphs: images and codes, one seed and temperature
+        a row."""
+        noise = row_normal(seeds, (self.latent_dim,)) * ops.expand_dims(temperatures, -1)
+        code = self.prior().from_noise(noise)
+        return self.decode_rows(code, seeds), code

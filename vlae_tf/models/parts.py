@@ -1,0 +1,99 @@
+"""Checks of a model's parts, made when it is built."""
+
+import keras
+
+from vlae_tf.checks import refuse
+from vlae_tf.distributions import CodeDistribution, ImageDistribution
+from vlae_tf.likelihoods import Likelihood
+from vlae_tf.objectives import Objective
+from vlae_tf.posteriors import Posterior
+from vlae_tf.priors import Prior
+
+PARTS = {
+    "encoder": keras.layers.Layer,
+    "decoder": keras.layers.Layer,
+    "posterior_family": Posterior,
+    "prior_family": Prior,
+    "likelihood_family": Likelihood,
+    "objective": Objective,
+}
+
+
+def check_parts(model):
+    """Raises a `ValueError` unless each part is of its kind and of the model's sizes."""
+    for name, kind in PARTS.items():
+        part = getattr(model, name)
+        if not isinstance(part, kind):
+            room = (
+                "keras.layers" if kind is keras.layers.Layer else kind.__module__.rpartition(".")[0]
+            )
+            raise ValueError(
+                f"`{name}` must be a `{room}.{kind.__name__}`. Received: {name}={part!r}"
+            )
+        for argument in ("latent_dim", "image_shape"):
+            expected = getattr(model, argument)
+            if getattr(part, argument, expected) != expected:
+                raise ValueError(
+                    f"`{name}` must have the model's {argument}, {expected}. "
+                    f"Received: {name}.{argument}={getattr(part, argument)}"
+                )
+
+
+def build_parts(model):
+    """Builds the parts on symbolic images, and checks that what they give fits together."""
+    rows = keras.KerasTensor((None, model.latent_dim), dtype="float32")
+    features = model.encoder(keras.KerasTensor((None, *model.image_shape), dtype="float32"))
+    model.posterior_family(features)
+    maps = model.decoder(rows)
+    if tuple(maps.shape[1:3]) != model.image_shape[:2]:
+        height, width, _ = model.image_shape
+        raise ValueError(
+            f"`decoder` must make maps of the image's size, (batch, {height}, {width}, maps). "
+            f"Received: a decoder with output shape {maps.shape}"
+        )
+    if not model.likelihood_family.built:
+        model.likelihood_family.build((None, *maps.shape[1:]))
+        model.likelihood_family.built = True
+
+    checks = _Checks(model)
+    checks(features, rows, maps)
+    if checks.error is not None:
+        raise checks.error
+
+
+class _Checks(keras.layers.Layer):
+    """Looks at a model's distributions of symbolic tensors, and keeps the error it finds.
+
+    Raised within a call, it would come out of Keras as another error with other words.
+    """
+
+    def __init__(self, model):
+        super().__init__(dtype="float32")
+        self._run = lambda *tensors: _check_distributions(model, *tensors)
+        self.error = None
+
+    def call(self, features, noise, maps):
+        try:
+            return self._run(features, noise, maps)
+        except ValueError as error:
+            self.error = error
+            return noise
+
+
+def _check_distributions(model, features, noise, maps):
+    posterior = model.posterior_family.distribution(model.posterior_family(features))
+    prior, likelihood = model.prior(), model.likelihood_family.distribution(maps)
+    _check("posterior_family", posterior, CodeDistribution, (model.latent_dim,))
+    _check("prior_family", prior, CodeDistribution, (model.latent_dim,))
+    _check("likelihood_family", likelihood, ImageDistribution, model.image_shape)
+    model.objective.check(posterior, prior)
+    return posterior.from_noise(noise)
+
+
+def _check(name, distribution, kind, event):
+    shape = tuple(getattr(distribution, "event_shape", ()))
+    if not isinstance(distribution, kind) or shape != event:
+        raise ValueError(
+            f"`{name}` must give a `{kind.__name__}` with event shape {event}. "
+            f"Received: a {type(distribution).__name__} with event shape {shape}"
+        )

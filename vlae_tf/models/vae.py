@@ -1,0 +1,180 @@
+import keras
+import numpy as np
+from keras import ops
+
+from vlae_tf.checks import check_batch_shape, check_image_shape, check_integer
+from vlae_tf.layers import initialize_from_data
+from vlae_tf.models.codec import Codec
+from vlae_tf.models.image_model import ImageModel
+from vlae_tf.models.parts import PARTS, build_parts, check_parts
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class VAE(Codec, ImageModel):
+    """Variational autoencoder of images, made of four parts: posterior, prior, likelihood,
+    objective.
+
+        log p(x) >= E_q[ log p(x | z) + log p(z) - log q(z | x) ]
+
+    Every part can be replaced by one's own. `VLAE` has those of the lossy paper as defaults.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        latent_dim: size of the code, one flat vector.
+        encoder: layer from images scaled to -1..1, `(batch, height, width, channels)`, to features
+            `(batch, n)`.
+        decoder: layer from codes `(batch, latent_dim)` to maps `(batch, height, width, m)`.
+        posterior_family: `Posterior`, a layer from features to q(z | x).
+        prior_family: `Prior`, a layer that holds p(z).
+        likelihood_family: `Likelihood`, a layer from maps to p(x | z).
+        objective: `Objective`, what training minimises.
+
+    Input: images of whole numbers 0..levels-1, float or uint8, channels last. Scaling happens
+    inside.
+    Output of a call: a dict of `code` and `scale`, float32 `(batch, latent_dim)`: `center()` and
+    `spread()` of the posterior.
+    Metrics: `loss` and the objective's terms (`elbo`, `reconstruction`, `kl`, ..., nats an image),
+    `bits_per_dim`, `code_bits`. Invalid pixels that could not be checked beforehand (for example
+    from a generator) make the loss NaN; `fit` then logs a warning.
+
+    Raises:
+        ValueError: for an invalid shape or size, a part of the wrong kind, or parts that do not
+            fit together.
+
+    Example:
+        >>> import keras, vlae_tf
+        >>> from vlae_tf import likelihoods, networks, objectives, posteriors, priors
+        >>> small = {"filters": [2, 4], "blocks": 0, "units": 4}
+        >>> model = vlae_tf.VAE(
+        ...     image_shape=(4, 4, 1),
+        ...     latent_dim=2,
+        ...     encoder=networks.ResNetEncoder(**small),
+        ...     decoder=networks.ResNetDecoder((4, 4, 1), maps=2, **small),
+        ...     posterior_family=posteriors.GaussianPosterior(2),
+        ...     prior_family=priors.FlowPrior(2, steps=0),
+        ...     likelihood_family=likelihoods.BernoulliLikelihood((4, 4, 1)),
+        ...     objective=objectives.ELBO(),
+        ... )
+        >>> model.sample(3, seed=0).shape
+        (3, 4, 4, 1)
+
+    Reference:
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, equation 3.
+    """
+
+    def __init__(
+        self,
+        image_shape,
+        latent_dim,
+        encoder,
+        decoder,
+        posterior_family,
+        prior_family,
+        likelihood_family,
+        objective,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape = check_image_shape(image_shape)
+        self.latent_dim = check_integer(latent_dim, "latent_dim", least=1)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.posterior_family = posterior_family
+        self.prior_family = prior_family
+        self.likelihood_family = likelihood_family
+        self.objective = objective
+        check_parts(self)
+        names = [*self.objective.terms, "bits_per_dim", "code_bits"]
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
+        self.build()
+
+    def build(self, input_shape=None):
+        build_parts(self)
+        self.built = True
+
+    def initialize_from_data(self, images):
+        """Data-dependent initialisation of the weight-normalised layers, on a batch of images.
+
+        Encoder, prior, decoder and likelihood see what they see in training: the batch, and codes
+        drawn from its posterior. See `vlae_tf.layers.initialize_from_data`. Call it before
+        training, with a hundred images or more.
+        """
+        initialize_from_data(
+            self, self.check_images(images), run=lambda x: self.objective(x, model=self)
+        )
+
+    @property
+    def levels(self):
+        """The number of values of a channel: pixels are whole numbers from 0 to one less."""
+        return self.likelihood_family.levels
+
+    @property
+    def has_code(self):
+        """Whether the decoder reads the code. False for the control (`networks.Unconditional`)."""
+        return getattr(self.decoder, "reads_code", True)
+
+    # === The four parts ===
+
+    def posterior(self, images, training=False):
+        """q(z | x), a `CodeDistribution`: batch `(batch,)`, event `(latent_dim,)`."""
+        scaled = 2.0 * ops.cast(images, "float32") / (self.levels - 1) - 1.0
+        features = ops.cast(self.encoder(scaled, training=training), "float32")
+        parameters = self.posterior_family(features)
+        parameters = self.posterior_family.refine(parameters, images, self)
+        return self.posterior_family.distribution(parameters)
+
+    def prior(self):
+        """p(z), a `CodeDistribution`: batch `()`, event `(latent_dim,)`."""
+        return self.prior_family.distribution()
+
+    def likelihood(self, code, training=False):
+        """p(x | z), an `ImageDistribution`: batch `(batch,)`, event `image_shape`."""
+        maps = self.decoder(code, training=training)
+        return self.likelihood_family.distribution(maps, training=training)
+
+    # === Keras ===
+
+    def call(self, images, training=False):
+        check_batch_shape(images.shape, self.image_shape)
+        posterior = self.posterior(images, training)
+        return {"code": posterior.center(), "scale": posterior.spread()}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if sample_weight is not None:
+            raise ValueError(
+                "`sample_weight` and `class_weight` must be None: every image counts the same. "
+                f"Received: sample_weight={sample_weight!r}"
+            )
+        valid = self.valid_pixels(x)
+        # Other pixels make the loss NaN, and no gradient: the weights stay finite.
+        x = ops.where(valid, x, ops.zeros_like(x))
+        terms = self.objective(x, model=self, training=training)
+        dimensions = np.prod(self.image_shape)
+        bits = {
+            "bits_per_dim": -terms["elbo"] / (dimensions * np.log(2)),
+            "code_bits": terms["kl"] / np.log(2),
+        }
+        for name in self.objective.terms:
+            self._trackers[name].update_state(terms[name])
+        for name, value in bits.items():
+            self._trackers[name].update_state(value)
+        # What the parts add, such as regularisers.
+        loss = sum((ops.cast(added, "float32") for added in self.losses), start=terms["loss"])
+        return ops.where(ops.all(valid), loss, float("nan"))
+
+    def get_config(self):
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in PARTS}
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "latent_dim": self.latent_dim,
+            **parts,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in PARTS
+        }
+        return cls(**{**config, **parts})

@@ -1,0 +1,88 @@
+"""The importance weight log w, written once: for training, evaluation and served models."""
+
+from typing import NamedTuple
+
+from keras import ops
+
+
+class Weights(NamedTuple):
+    """What `log_weights` gives.
+
+    Args:
+        code: codes drawn from the posterior, `(samples, batch, latent_dim)`.
+        reconstruction: log p(x | z), nats, `(samples, batch)`.
+        kl: log q(z | x) - log p(z), nats, `(samples, batch)`.
+
+    Example:
+        >>> from vlae_tf.objectives.bounds import Weights
+        >>> Weights(code=None, reconstruction=-80.0, kl=10.0).log_w
+        -90.0
+    """
+
+    code: object
+    reconstruction: object
+    kl: object
+
+    @property
+    def log_w(self):
+        """log p(x | z) + log p(z) - log q(z | x), nats, `(samples, batch)`."""
+        return self.reconstruction - self.kl
+
+
+def draw_code(posterior, prior, noise):
+    """Codes at given noise, and log q(z | x) - log p(z) of each.
+
+    Args:
+        posterior: `CodeDistribution` of batch `(batch,)`.
+        prior: `CodeDistribution` of batch `()`.
+        noise: standard normal, `(samples, batch, latent_dim)`.
+
+    Returns:
+        Codes `(samples, batch, latent_dim)`, and nats `(samples, batch)`.
+    """
+    code, log_q = posterior.from_noise_and_log_prob(noise)
+    return code, log_q - prior.log_prob(code)
+
+
+def log_weights(model, images, noise, posterior=None, training=False):
+    """log w of images at given noise: the terms of every bound on log p(x).
+
+        log w = log p(x | z) + log p(z) - log q(z | x),    z = posterior.from_noise(noise)
+        ELBO = E log w,    importance-weighted bound = E log 1/K sum_k w_k
+
+    The posterior is computed once an image, for all samples, and the decoder sees all pairs of an
+    image and a code as one batch.
+
+    Args:
+        model: a `VAE`.
+        images: float32 `(batch, *image_shape)`.
+        noise: standard normal, `(samples, batch, latent_dim)`.
+        posterior: the posterior of the images, if it is known; `model.posterior(images)` unless
+            given.
+        training: passed to the networks.
+
+    Returns:
+        `Weights`: `code`, `reconstruction` and `kl`.
+
+    Example:
+        >>> import keras, vlae_tf
+        >>> from vlae_tf.objectives import log_weights
+        >>> model = vlae_tf.VLAE((4, 4, 1), latent_dim=2)
+        >>> weights = log_weights(model, keras.ops.zeros((3, 4, 4, 1)), keras.ops.zeros((5, 3, 2)))
+        >>> tuple(weights.log_w.shape)
+        (5, 3)
+
+    Reference:
+        Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
+    """
+    if posterior is None:
+        posterior = model.posterior(images, training=training)
+    code, kl = draw_code(posterior, model.prior(), noise)
+    # From here on every pair is a row, the images varying fastest.
+    samples = noise.shape[0] or ops.shape(noise)[0]
+    rows = ops.reshape(code, (-1, code.shape[-1]))
+    # What the decoder makes of an image alone it makes once for all codes, where there is but one.
+    if images.shape[0] != 1 and noise.shape[0] != 1:
+        images = ops.tile(images, (samples, *(1 for _ in images.shape[1:])))
+    reconstruction = model.likelihood(rows, training=training).log_prob(images)
+    return Weights(code, ops.reshape(reconstruction, (samples, -1)), kl)
