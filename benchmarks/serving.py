@@ -62,8 +62,8 @@ def main():
         if arguments.address is None:
             plain = folder / "plain" / arguments.entry
             warm = folder / "warm" / arguments.entry
-            serving.export(model, plain)
-            serving.export(model, warm, warmup_images=images)
+            vlae_tf.saved_model.export(model, plain)
+            vlae_tf.saved_model.export(model, warm, warmup_images=images)
             servers = {
                 "vlae-tf serve": local(plain.parent),
                 "with warm-up": local(warm.parent),

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.noise import step_seed
 
 
 def gradient(function, x):
@@ -65,4 +64,5 @@ def randomise(layer, scale=0.5, seed=0):
 
 def stateless_seed(number):
     """A seed with which TFP draws the same every time; a plain integer also counts the calls."""
-    return step_seed(keras.random.SeedGenerator(number))
+    state = keras.random.SeedGenerator(number).next()
+    return ops.cast(state, "int32") if keras.backend.backend() == "tensorflow" else state

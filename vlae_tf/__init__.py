@@ -1,12 +1,19 @@
-"""Variational Lossy Autoencoders for Keras: layers, distributions, models, and a zoo."""
+"""Variational autoencoders for Keras: layers, distributions, models, and a zoo.
+
+Importing vlae_tf imports no other package; each room is loaded at its first use.
+
+A saved model finds its class in Keras' registry. Where Keras was imported before vlae_tf, this is
+all that `keras.saving.load_model("model.keras")` needs. Where vlae_tf came first, import
+`vlae_tf.models` before loading.
+"""
 
 import importlib
-
-import keras
+import sys
 
 from vlae_tf._version import __version__
 
-_MODULES = (
+_MODELS = ("VAE", "VLAE")
+_ROOMS = (
     "datasets",
     "distributions",
     "evaluation",
@@ -25,14 +32,13 @@ _MODULES = (
     "zoo",
 )
 
-__all__ = ["VLAE", "__version__", *_MODULES]
+__all__ = [*_MODELS, "__version__", *_ROOMS]
 
 
 def __getattr__(name):
-    # Loaded on first use: importing the package costs no more than importing Keras.
-    if name == "VLAE":
-        return importlib.import_module("vlae_tf.models").VLAE
-    if name in _MODULES:
+    if name in _MODELS:
+        return getattr(importlib.import_module("vlae_tf.models"), name)
+    if name in _ROOMS:
         return importlib.import_module(f"vlae_tf.{name}")
     raise AttributeError(f"module 'vlae_tf' has no attribute {name!r}")
 
@@ -42,11 +48,15 @@ def __dir__():
 
 
 class _OnDemand:
-    """Stands in Keras' registry for `VLAE`, so that a saved model loads without an import more."""
+    """Stands in Keras' registry for a model, which is loaded when a config asks for it."""
 
-    @staticmethod
-    def from_config(config, custom_objects=None):
-        return __getattr__("VLAE").from_config(config, custom_objects)
+    def __init__(self, name):
+        self.name = name
+
+    def from_config(self, config, custom_objects=None):
+        return __getattr__(self.name).from_config(config, custom_objects)
 
 
-keras.saving.get_custom_objects().setdefault("vlae_tf>VLAE", _OnDemand)
+if _keras := sys.modules.get("keras"):
+    for _name in _MODELS:
+        _keras.saving.get_custom_objects().setdefault(f"vlae_tf>{_name}", _OnDemand(_name))

@@ -4,6 +4,7 @@ One rule for all: a boolean is no number, NumPy's numbers are numbers, and a num
 NumPy alone is imported, so that a client without Keras can check too.
 """
 
+import importlib.util
 import math
 
 import numpy as np
@@ -20,6 +21,14 @@ def refuse(name, expected, value, received=None):
     """
     shown = f"{name}={value!r}" if received is None else received
     raise ValueError(f"`{name}` must be {expected}. Received: {shown}")
+
+
+def check_installed(package, extra, purpose):
+    """Raises an `ImportError` that says what to install, unless `package` can be imported."""
+    if importlib.util.find_spec(package) is None:
+        raise ImportError(
+            f"{purpose} needs the package {package!r}: pip install 'vlae_tf[{extra}]'"
+        )
 
 
 # === Numbers ===
@@ -44,15 +53,15 @@ def check_number(value, name, least=None, above=None, most=None, below=None):
 
 
 def check_integers(values, name, least=1, length=None):
-    """`values`, a list or tuple, as a list of integers of at least `least`."""
-    right = isinstance(values, (list, tuple, np.ndarray)) and length in (None, len(values))
-    if right:
+    """`values`, a list or tuple, as a list of one or more integers of at least `least`."""
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    if isinstance(listed, (list, tuple)) and listed and length in (None, len(listed)):
         try:
-            return [check_integer(value, name, least) for value in values]
+            return [check_integer(value, name, least) for value in listed]
         except ValueError:
             pass
-    count = "" if length is None else f"{length} "
-    return refuse(name, f"a list of {count}{_range('integers', least=least)}", values)
+    count = "one or more" if length is None else length
+    return refuse(name, f"a list of {count} integers, each at least {least}", values)
 
 
 def check_choice(value, name, choices):
@@ -103,8 +112,8 @@ def check_code_shape(code_shape, latent_dim=None):
 
 
 def check_pair(value, name, odd_height=False):
-    """`value`, one positive integer or two, as two: the size of a kernel. The first is odd on
-    request."""
+    """`value`, a kernel's size of one positive integer or two, as a pair; the height may have to be
+    odd."""
     values = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
     try:
         pair = tuple(check_integers(values, name, least=1, length=2))

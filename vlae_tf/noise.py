@@ -1,18 +1,9 @@
-"""Noise on tensors: of a training step, and of each row of a batch by itself.
-
-The two backends differ in how a seed is written; nothing else in the package knows.
-"""
+"""Noise of each row of a batch by itself, on tensors."""
 
 from vlae_tf.backend import BACKEND, tf
 
 if BACKEND == "jax":
     import jax
-
-
-def step_seed(generator):
-    """The next seed of a `keras.random.SeedGenerator`, as TFP's stateless samplers take it."""
-    seed = generator.next()
-    return tf.cast(seed, tf.int32) if BACKEND == "tensorflow" else seed
 
 
 def row_normal(seeds, shape, salt=0):

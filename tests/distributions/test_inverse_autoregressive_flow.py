@@ -61,9 +61,7 @@ def test_density_is_the_change_of_variables(mean_only):
         np.testing.assert_allclose(log_prob[row], normal - log_det, rtol=1e-4)
         if mean_only:
             np.testing.assert_allclose(log_det, np.log(SCALE[row]).sum(), atol=1e-4)
-    np.testing.assert_allclose(
-        code, flow_of(mean_only).from_noise(NOISE), rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(code, flow_of(mean_only).from_noise(NOISE), rtol=1e-5, atol=1e-6)
 
 
 @jax

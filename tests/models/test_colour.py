@@ -145,17 +145,19 @@ def test_recipe_of_colour_images(tmp_path):
 
     np.savez(tmp_path / "images.npz", train=IMAGES, test=IMAGES)
     small = {"filters": [4], "blocks": 0, "units": 8}
-    network = {"class": "GatedPixelCNN", "filters": 4, "blocks": 1, "first_kernel_size": [5, 4]}
+    network = {
+        "class_name": "GatedPixelCNN",
+        "config": {"filters": 4, "blocks": 1, "first_kernel_size": [5, 4]},
+    }
     recipe = Recipe(
         str(tmp_path / "images.npz"),
         {
             "latent_dim": 2,
-            "encoder": {"class": "ResNetEncoder", **small},
-            "decoder": {"class": "ResNetDecoder", "maps": 2, **small},
+            "encoder": {"class_name": "ResNetEncoder", "config": small},
+            "decoder": {"class_name": "ResNetDecoder", "config": {"maps": 2, **small}},
             "likelihood_family": {
-                "class": "LogisticMixtureLikelihood",
-                "components": 3,
-                "network": network,
+                "class_name": "LogisticMixtureLikelihood",
+                "config": {"components": 3, "network": network},
             },
         },
         epochs=1,

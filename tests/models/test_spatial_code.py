@@ -59,7 +59,7 @@ def test_parts_keep_their_arguments(model):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: GaussianPosterior(31, CODE), "`code_shape` must hold the 31 numbers"),
+        (lambda: GaussianPosterior(31, CODE), "`code_shape` must be of the 31 numbers"),
         (lambda: GaussianPosterior(32, CODE).build((None, 33)), "maps of 4x4, flattened"),
         (
             lambda: ResNetDecoder((16, 16, 1), filters=[3, 4], code_shape=CODE),

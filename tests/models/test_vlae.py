@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
+from tests.gradients import randomise
+from tests.tiny import all_images, numpy_of, tiny_control
 from vlae_tf import objectives
 from vlae_tf.layers import ResidualPixelCNN
 from vlae_tf.likelihoods import BernoulliLikelihood, PixelCNNLikelihood
@@ -14,10 +15,6 @@ from vlae_tf.posteriors import GaussianPosterior, IAFPosterior
 from vlae_tf.priors import FlowPrior
 
 SHAPE = (6, 6, 1)
-
-
-def numpy_of(tensor):
-    return ops.convert_to_numpy(tensor)
 
 
 def iaf():
@@ -45,7 +42,7 @@ def test_an_impossible_image_shape_is_refused(image_shape):
         VLAE(image_shape)
 
 
-@pytest.mark.parametrize("latent_dim", [-1, 2.5, "8", None])
+@pytest.mark.parametrize("latent_dim", [-1, 0, 2.5, "8", None, True])
 def test_an_impossible_latent_dim_is_refused(latent_dim):
     with pytest.raises(ValueError, match="`latent_dim` must be an integer.* Received: latent_dim="):
         VLAE(SHAPE, latent_dim)
@@ -257,17 +254,26 @@ def test_decoder_of_the_paper(tiny_vlae, images):
 
 
 @pytest.mark.jax
-def test_control_has_empty_codes_and_varied_samples(tiny_vlae, images):
-    model = tiny_vlae(latent_dim=0)
-    assert model.encode(images).shape == (20, 0)
-    assert model(images)["scale"].shape == (20, 0)
+def test_control_has_codes_that_hold_nothing_and_varied_samples(images):
+    model = tiny_control()
+    assert not model.has_code and model.encoder.count_params() == 0
+    np.testing.assert_array_equal(model.encode(images), np.zeros((20, 1)))
     samples = model.sample(5, seed=0)
     np.testing.assert_array_equal(model.reconstruct(images[:5], seed=0), samples)
+    np.testing.assert_array_equal(model.decode(np.ones((5, 1)), seed=0), samples)
     assert len({image.tobytes() for image in samples}) == 5
 
 
-def test_control_needs_no_encoder():
-    assert VLAE((8, 8, 1), latent_dim=0).encoder.count_params() == 0
+@pytest.mark.jax
+def test_likelihood_of_the_control_is_exact_with_one_sample():
+    model = randomise(tiny_control((2, 3, 1)))
+    one, many = (model.log_likelihood(all_images(), importance_samples=k) for k in (1, 4))
+    np.testing.assert_allclose(one, many, rtol=1e-5)
+    assert np.exp(one).sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_model_with_a_code_says_so(model):
+    assert model.has_code
 
 
 # === Bad input ===
@@ -309,20 +315,22 @@ def test_codes_of_another_shape_are_refused(model, shape):
 
 @pytest.mark.jax
 def test_codes_that_are_not_finite_are_refused(model):
-    with pytest.raises(ValueError, match="`code` must be of finite numbers. Received: code with 2"):
+    with pytest.raises(
+        ValueError, match="`code` must have finite numbers only. Received: code with 2"
+    ):
         model.decode([[0.0, np.nan, 0.0], [np.inf, 0.0, 0.0]])
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.0, "3", None])
 def test_an_impossible_number_of_samples_is_refused(model, n):
-    with pytest.raises(ValueError, match="`n` must be a positive integer. Received: n="):
+    with pytest.raises(ValueError, match="`n` must be an integer, at least 1. Received: n="):
         model.sample(n)
 
 
-@pytest.mark.parametrize("temperature", [-0.1, float("nan")])
+@pytest.mark.parametrize("temperature", [-0.1, float("nan"), float("inf"), "1", True])
 def test_an_impossible_temperature_is_refused(model, temperature):
     with pytest.raises(
-        ValueError, match="`temperature` must be at least 0. Received: temperature="
+        ValueError, match="`temperature` must be a finite number, at least 0. Received: temp"
     ):
         model.sample(1, temperature=temperature)
 

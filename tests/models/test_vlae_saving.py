@@ -1,36 +1,33 @@
 """Files: the whole model, its weights alone, and what a wrong file says."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import h5py
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-import vlae_tf
-from vlae_tf.files import load_weights
+from tests.tiny import run_python, tiny_control, tiny_model
+from vlae_tf.runs.load import load_weights
 from vlae_tf.likelihoods import BernoulliLikelihood
 from vlae_tf.objectives import SoftFreeBitsELBO
 from vlae_tf.posteriors import IAFPosterior
 
 
-def variants():
-    flow = IAFPosterior(3, steps=1, hidden_units=[8], context_size=4)
-    return {
-        "default": {},
-        "weight-normalised": {"weight_norm": True, "dropout": 0.1},
-        "control": {"latent_dim": 0},
-        "bfloat16": {"dtype": "mixed_bfloat16"},
-        "other parts": {
-            "posterior_family": flow,
-            "likelihood_family": BernoulliLikelihood((6, 6, 1)),
-            "objective": SoftFreeBitsELBO(free_bits=1.0),
-        },
-    }
+def other_parts():
+    return tiny_model(
+        posterior_family=IAFPosterior(3, steps=1, hidden_units=[8], context_size=4),
+        likelihood_family=BernoulliLikelihood((6, 6, 1)),
+        objective=SoftFreeBitsELBO(free_bits=1.0),
+    )
+
+
+VARIANTS = {
+    "default": tiny_model,
+    "weight-normalised": lambda: tiny_model(weight_norm=True, dropout=0.1),
+    "control": tiny_control,
+    "bfloat16": lambda: tiny_model(dtype="mixed_bfloat16"),
+    "other parts": other_parts,
+}
 
 
 def outputs(model, images):
@@ -44,23 +41,11 @@ def assert_same_outputs(model, other, images):
         np.testing.assert_array_equal(first, second)
 
 
-def run_python(code, **environment):
-    path = os.pathsep.join([str(Path(vlae_tf.__file__).parents[1]), *sys.path])
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path} | environment,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize(
-    "variant", [pytest.param("default", marks=pytest.mark.jax), *list(variants())[1:]]
+    "variant", [pytest.param("default", marks=pytest.mark.jax), *list(VARIANTS)[1:]]
 )
-def test_model_and_weights_come_back_the_same(tiny_vlae, images, tmp_path, variant):
-    model = tiny_vlae(**variants()[variant])
+def test_model_and_weights_come_back_the_same(images, tmp_path, variant):
+    model = VARIANTS[variant]()
     model.objective.step.assign(5)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -68,7 +53,7 @@ def test_model_and_weights_come_back_the_same(tiny_vlae, images, tmp_path, varia
     assert_same_outputs(model, loaded, images)
 
     model.save_weights(tmp_path / "model.weights.h5")
-    fresh = tiny_vlae(**variants()[variant])
+    fresh = VARIANTS[variant]()
     fresh.load_weights(tmp_path / "model.weights.h5")
     assert_same_outputs(model, fresh, images)
     assert int(loaded.objective.step) == int(fresh.objective.step) == 5
@@ -206,7 +191,7 @@ def test_weights_from_tensorflow_give_the_same_densities_on_jax(tiny_vlae, image
     model.save(tmp_path / "model.keras")
     model.save_weights(tmp_path / "model.weights.h5")
     np.save(tmp_path / "images.npy", images)
-    run_python(f"import sys; sys.argv[1:] = [{str(tmp_path)!r}]\n" + ON_JAX, KERAS_BACKEND="jax")
+    run_python(ON_JAX, tmp_path, KERAS_BACKEND="jax")
     code, posterior = model.encode(images), model.posterior(images)
     expected = {
         "code": code,

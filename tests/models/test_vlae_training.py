@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.tiny import tiny_control
 from vlae_tf.checks import check_data
 from vlae_tf.datasets import ImageBatches
 from vlae_tf.layers import KernelLayer
@@ -194,8 +195,8 @@ def test_bfloat16_trains_and_its_log_probabilities_are_float32(tiny_vlae, images
 
 
 @pytest.mark.jax
-def test_control_without_a_code_trains_and_pays_nothing_for_it(tiny_vlae, images):
-    model = compiled(tiny_vlae(latent_dim=0))
+def test_control_without_a_code_trains_and_pays_nothing_for_it(images):
+    model = compiled(tiny_control())
     loss = model.fit(images, epochs=4, batch_size=8, verbose=0).history["loss"]
     terms = model.evaluate(images, return_dict=True, verbose=0)
     assert loss[-1] < loss[0]

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from vlae_tf.backend import tfd
-from vlae_tf.distributions import DiagonalGaussian, FactorisedBernoulli
+from vlae_tf.distributions import CodeDistribution, DiagonalGaussian, FactorisedBernoulli
 from vlae_tf.objectives import ELBO
 from vlae_tf.posteriors import IAFPosterior
 from vlae_tf.priors import FlowPrior
@@ -19,7 +18,8 @@ class Parts:
 
     def __init__(self, posterior, prior=None):
         self._posterior = posterior
-        self._prior = prior or FlowPrior(posterior.event_shape[-1], steps=0).distribution()
+        self.latent_dim = int(posterior.event_shape[-1])
+        self._prior = prior or FlowPrior(self.latent_dim, steps=0).distribution()
 
     def posterior(self, images, training=False):
         return self._posterior
@@ -31,15 +31,21 @@ class Parts:
         return FactorisedBernoulli(ops.zeros((code.shape[0], 2, 2, 1)))
 
 
-class FixedKL(tfd.Normal):
+class FixedKL(CodeDistribution):
     """A density whose terms are given, so that the KL of every image and dimension is known."""
 
     def __init__(self, terms):
-        super().__init__(ops.zeros_like(terms), 1.0)
         self.terms = terms
+        self.event_shape = terms.shape[-1:]
+
+    def from_noise(self, noise):
+        return noise
 
     def log_prob_terms(self, code):
-        return self.terms
+        return ops.broadcast_to(self.terms, code.shape)
+
+    def log_prob(self, code):
+        return ops.sum(self.log_prob_terms(code), axis=-1)
 
 
 def known_kl(terms):
@@ -150,19 +156,24 @@ def test_groups_of_an_iaf_posterior_are_refused():
     family = IAFPosterior(4, steps=1, hidden_units=[8], context_size=2)
     posterior = family.distribution(family(np.ones((2, 3), "float32")))
     with pytest.raises(ValueError, match="`groups` above 1 .* InverseAutoregressiveFlow, which"):
-        ELBO(groups=2)(images_for(2), model=Parts(posterior, known_kl(KL).prior()))
+        ELBO(groups=2).check(posterior, known_kl(KL).prior())
 
 
 def test_groups_that_do_not_divide_the_code_are_refused():
-    with pytest.raises(ValueError, match="`groups` must divide the 4 .* Received: groups=3"):
-        ELBO(groups=3)(images_for(2), model=known_kl(KL))
+    parts = known_kl(KL)
+    with pytest.raises(ValueError, match="`groups` must be a divisor of the 4 .* groups=3"):
+        ELBO(groups=3).check(parts.posterior(None), parts.prior())
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"free_bits": -1}, {"free_bits": float("nan")}, {"groups": 0}, {"warmup_steps": -1}]
+    "wrong",
+    [{"free_bits": -1}, {"free_bits": float("nan")}, {"free_bits": "1"}, {"groups": 0}]
+    + [{"groups": 1.5}, {"warmup_steps": -1}, {"warmup_steps": True}],
+    ids=str,
 )
-def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match="must not be negative .* Received: free_bits="):
+def test_invalid_settings_are_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}={value!r}"):
         ELBO(**wrong)
 
 

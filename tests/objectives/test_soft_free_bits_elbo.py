@@ -16,20 +16,22 @@ RECONSTRUCTION = -np.log(2)
 class KnownKL:
     """A model of which every image has this KL."""
 
+    latent_dim = 1
+
     def __init__(self, kl):
         self.kl = kl
 
     def posterior(self, images, training=False):
         return self
 
-    def experimental_sample_and_log_prob(self, seed):
-        return ops.zeros((3, 1)), ops.full((3,), self.kl)
+    def from_noise_and_log_prob(self, noise):
+        return noise, ops.full(noise.shape[:-1], self.kl)
 
     def prior(self):
         return self
 
     def log_prob(self, code):
-        return ops.zeros((3,))
+        return ops.zeros(code.shape[:-1])
 
     def likelihood(self, code, training=False):
         return FactorisedBernoulli(ops.zeros((3, 1, 1, 1)))
@@ -92,11 +94,13 @@ def test_weight_is_saved_but_not_trained():
 @pytest.mark.parametrize(
     "wrong",
     [{"tolerance": -0.1}, {"rate": 0.0}, {"rate": 1.0}, {"initial_weight": 0.0}]
-    + [{"initial_weight": 1.5}],
+    + [{"initial_weight": 1.5}, {"free_bits": -1.0}],
+    ids=str,
 )
-def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match="`tolerance` must not .* Received: tolerance="):
-        SoftFreeBitsELBO(free_bits=1.0, **wrong)
+def test_invalid_settings_are_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}={value!r}"):
+        SoftFreeBitsELBO(**{"free_bits": 1.0, **wrong})
 
 
 def test_config_holds_every_argument():

@@ -9,42 +9,42 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-# Before TensorFlow is imported: its start-up notices would drown what the commands say.
+# Set before TensorFlow is imported: its start-up notices would drown the commands' own output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Variational Lossy Autoencoders: train, evaluate, sample, reconstruct, export, serve.",
+    help="Variational autoencoders: train, evaluate, sample, reconstruct, export, serve.",
 )
 console = Console()
 
 Source = Annotated[str, typer.Argument(help="An entry of the zoo, or the folder of a run.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
-DataDir = Annotated[str | None, typer.Option(help="Where TFDS keeps its data.")]
+DataDir = Annotated[str | None, typer.Option(help="Folder of TFDS' data.")]
 Dtype = Annotated[str, typer.Option(help="Policy of the convolutions: float32, or mixed_bfloat16.")]
 
 
 def command_line():
-    """The command line, as it can be typed again."""
+    """The command line, quoted so that it can be typed again."""
     return shlex.join(["vlae-tf", *sys.argv[1:]])
 
 
 def examples(source, option):
-    """The images that come with an entry of the zoo. A run has none: `option` must name some."""
+    """The example images of a zoo entry. A run has none: `option` must name some."""
     from vlae_tf import zoo
 
     if source not in zoo.list():
         raise ValueError(
-            f"`{option}` must name images: only the zoo's entries bring examples. "
+            f"`{option}` must name images: only entries of the zoo have examples. "
             f"Received: source={source!r} without {option}"
         )
     return zoo.examples(source)
 
 
 def main():
-    """Entry point: errors that a user can mend are one line, not a traceback."""
+    """Entry point: a user's mistake is one line, not a traceback."""
     try:
         app()
     except (ValueError, OSError, ImportError, FloatingPointError) as error:

@@ -1,4 +1,4 @@
-"""Commands that export a model, serve it and ask it."""
+"""Commands that export, serve and query a model."""
 
 import json
 import pathlib
@@ -13,27 +13,33 @@ from vlae_tf.cli.application import Seed, Source, app, console, examples
 @app.command()
 def export(
     source: Source,
-    folder: Annotated[pathlib.Path, typer.Argument(help="Holds one folder for each version.")],
-    version: Annotated[int | None, typer.Option(help="The next free one if absent.")] = None,
-    importance_samples: Annotated[int, typer.Option(help="Of the signature log_prob.")] = 16,
+    folder: Annotated[
+        pathlib.Path, typer.Argument(help="Folder of the model, with one for each version.")
+    ],
+    version: Annotated[
+        int | None, typer.Option(help="Number; the next free one if absent.")
+    ] = None,
+    importance_samples: Annotated[
+        int, typer.Option(help="Codes that the signature log_prob averages over.")
+    ] = 16,
     dtype: Annotated[
-        str, typer.Option(help="Of the convolutions: float32, or bfloat16 where that is faster.")
+        str, typer.Option(help="Type of the convolutions: float32, or bfloat16 if that is faster.")
     ] = "float32",
     xla: Annotated[bool, typer.Option(help="Compile the signatures with XLA, for GPUs.")] = False,
     png: Annotated[bool, typer.Option(help="Add signatures with pictures as PNG.")] = False,
     warmup: Annotated[
-        bool, typer.Option(help="Add requests that the server answers before it takes others.")
+        bool, typer.Option(help="Add requests that the server answers first, to be fast later.")
     ] = False,
     warmup_images: Annotated[
         str | None,
-        typer.Option(help="--warmup with these (.npy, .npz, a folder), not the entry's examples."),
+        typer.Option(help="Images for --warmup: .npy, .npz or a folder; not the examples."),
     ] = None,
     batch_sizes: Annotated[
-        str, typer.Option(help="Those that the server allows, for --warmup.")
+        str, typer.Option(help="Batch sizes that the server allows, for --warmup.")
     ] = "1,4,16,64",
 ):
     """Write a SavedModel for TensorFlow Serving."""
-    from vlae_tf import datasets, serving, zoo
+    from vlae_tf import datasets, saved_model, zoo
 
     model = zoo.load_source(source, "mixed_bfloat16" if dtype == "bfloat16" else dtype)
     images = None
@@ -42,7 +48,7 @@ def export(
     elif warmup:
         images = examples(source, "--warmup-images")
     with console.status("Writing the SavedModel"):
-        path = serving.export(
+        path = saved_model.export(
             model,
             folder,
             version,
@@ -59,27 +65,29 @@ def export(
 def serve(
     folder: Annotated[
         pathlib.Path | None,
-        typer.Argument(help="Of a model's versions, or with such a folder for each model."),
+        typer.Argument(help="Folder of a model's versions, or of several such folders."),
     ] = None,
     models_config: Annotated[
         pathlib.Path | None,
-        typer.Option(help="TensorFlow Serving's; FOLDER then stands for /models in it."),
+        typer.Option(help="TensorFlow Serving's file; FOLDER stands for /models in it."),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="0.0.0.0 lets every machine that reaches this one ask.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines ask.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Of gRPC; 0 is any free one.")] = 8500,
-    rest_port: Annotated[int, typer.Option(help="Of REST; 0 is any free one.")] = 8501,
-    poll_seconds: Annotated[float, typer.Option(help="Between looks for new versions.")] = 1.0,
-    max_request_bytes: Annotated[int, typer.Option(help="Size of a request.")] = 16 * 2**20,
+    port: Annotated[int, typer.Option(help="Port of gRPC; 0 for any free one.")] = 8500,
+    rest_port: Annotated[int, typer.Option(help="Port of REST; 0 for any free one.")] = 8501,
+    poll_seconds: Annotated[
+        float, typer.Option(help="Seconds between looks for new versions.")
+    ] = 1.0,
+    max_request_bytes: Annotated[int, typer.Option(help="Largest size of a request.")] = 16 * 2**20,
     batching: Annotated[
         pathlib.Path | None,
-        typer.Option(help="TensorFlow Serving's batching parameters, to join requests."),
+        typer.Option(help="File of TensorFlow Serving's batching parameters."),
     ] = None,
 ):
     """Serve SavedModels on this machine, for development and tests.
 
-    It speaks as TensorFlow Serving does. Production is TensorFlow Serving: see export/README.md.
+    The interfaces are TensorFlow Serving's, which is for production: see export/README.md.
     """
     import logging
     import signal
@@ -87,7 +95,7 @@ def serve(
 
     from vlae_tf import serving
 
-    # Which versions come, and which cannot.
+    # Tells which versions were loaded, and which failed.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vlae_tf").setLevel(logging.INFO)
     ended = threading.Event()
@@ -107,14 +115,16 @@ def serve(
 @app.command()
 def client(
     address: Annotated[str, typer.Argument(help="grpc://host:port or http://host:port")],
-    model: Annotated[str, typer.Argument(help="Its name on the server.")],
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
     signature: Annotated[
         str, typer.Argument(help="encode, decode, reconstruct, sample or log_prob.")
     ],
     images: Annotated[
         str | None, typer.Option(help="A picture, a .npy or .npz file, or a folder of pictures.")
     ] = None,
-    codes: Annotated[pathlib.Path | None, typer.Option(help="A .npy file, to decode.")] = None,
+    codes: Annotated[
+        pathlib.Path | None, typer.Option(help="A .npy file of codes, to decode.")
+    ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="Number of samples.")] = 16,
     temperature: Annotated[float, typer.Option(help="Scale of the prior's noise.")] = 1.0,
     seed: Seed = 0,
@@ -122,8 +132,10 @@ def client(
         pathlib.Path | None,
         typer.Option(help="A .npy file or, for images, a picture; printed as JSON if absent."),
     ] = None,
-    version: Annotated[int | None, typer.Option(help="The highest if absent.")] = None,
-    label: Annotated[str | None, typer.Option(help="Of a version, such as stable.")] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Number of the version; the highest if absent.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Label of the version, such as stable.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that a request may take.")] = 60.0,
 ):
     """Ask a served model: TensorFlow Serving, or `vlae-tf serve`.
@@ -134,9 +146,9 @@ def client(
 
     vlae-tf client http://localhost:8501 mnist_dynamic sample --n 64 --out samples.png
     """
-    from vlae_tf import evaluation, serving
+    from vlae_tf.serving import Client
 
-    with serving.Client(address, model, version, label, timeout) as served:
+    with Client(address, model, version, label, timeout) as served:
         if signature in ("encode", "reconstruct", "log_prob"):
             arguments = [_images_to_ask(images, served)]
         elif signature == "decode":
@@ -159,6 +171,8 @@ def client(
     if out.suffix == ".npy":
         np.save(out, answer)
     elif answer.ndim == 4:
+        from vlae_tf import evaluation
+
         evaluation.plot_samples(answer, out)
     else:
         raise ValueError(f"`out` must be a .npy file for {signature}. Received: out={str(out)!r}")
@@ -166,26 +180,23 @@ def client(
 
 
 def _images_to_ask(source, served):
-    """Images in the shape that the served model takes.
-
-    For a binary model they are made of 0 and 1, half grey and more becoming 1.
-    """
-    from PIL import Image
-
-    from vlae_tf import datasets
-
+    """Images of the served model's shape; for a binary model, half grey and more becomes 1."""
     if source is None:
         raise ValueError("`images` must be given for this signature. Received: images=None")
     shape = served.signatures()["encode"]["inputs"]["image"]["shape"][1:]
     if source.lower().endswith((".png", ".jpg", ".jpeg")):
+        from PIL import Image
+
         with Image.open(source) as file:
             picture = file.convert("L" if shape[2] == 1 else "RGB")
             picture = picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
         images = np.asarray(picture).reshape(1, *shape)
     else:
+        from vlae_tf import datasets
+
         images = datasets.load_arrays(source, image_shape=shape)
-    whole = images.max() > 1 and served.levels() == 2
-    return (images >= 128).astype("uint8") if whole else images
+    grey = images.max() > 1 and served.levels() == 2
+    return (images >= 128).astype("uint8") if grey else images
 
 
 def _integers(name, text):
@@ -194,7 +205,7 @@ def _integers(name, text):
         return [int(number) for number in text.split(",")]
     except ValueError as error:
         raise ValueError(
-            f"`{name}` must be integers with commas between. Received: {name}={text!r}"
+            f"`{name}` must be integers separated by commas. Received: {name}={text!r}"
         ) from error
 
 

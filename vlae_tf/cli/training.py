@@ -164,7 +164,7 @@ def lossy(
 
 @app.command()
 def tune(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a JSON file.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a JSON file.")],
     out: Annotated[pathlib.Path, typer.Option(help="Folder of the search.")],
     latent_sizes: Annotated[
         str | None, typer.Option(help="Sizes of the code to try, such as 2,4,8,16,32,64.")
@@ -172,49 +172,47 @@ def tune(
     choose: Annotated[
         list[str] | None,
         typer.Option(
-            help="A field of the recipe and values to try (JSON), such as "
-            "model.prior_family.steps=1,2,4; may be given again for other fields."
+            help="A field of the recipe and the values to try (JSON), such as "
+            "model.prior_family.steps=1,2,4; repeat the option for more fields."
         ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(help="At most so many; a grid tries all if absent, others 10.")
+        int | None,
+        typer.Option(help="Largest number of trials; by default all of a grid, 10 of the others."),
     ] = None,
     objective: Annotated[
         str, typer.Option(help="nll, elbo, bits_per_dim, or rate_distortion.")
     ] = "nll",
     max_code_bits: Annotated[
-        float | None, typer.Option(help="rate_distortion: the best nll within so many bits.")
+        float | None, typer.Option(help="Limit of rate_distortion: the longest code, in bits.")
     ] = None,
     algorithm: Annotated[str, typer.Option(help="grid, random, or bayesian.")] = "grid",
     epochs: Annotated[
-        int | None, typer.Option(help="Of each trial; the recipe's if absent.")
+        int | None, typer.Option(help="Epochs of each trial; by default the recipe's.")
     ] = None,
     images: Annotated[int, typer.Option(help="Validation images to compare trials on.")] = 1000,
     importance_samples: Annotated[int, typer.Option(help="Codes drawn for each image.")] = 16,
     max_minutes: Annotated[
-        float | None, typer.Option(help="Stop then; the same command goes on with the search.")
+        float | None,
+        typer.Option(help="Time limit in minutes; run the same command again to continue."),
     ] = None,
-    chief: Annotated[
-        str | None, typer.Option(help="host:port where this process hands trials to workers.")
-    ] = None,
-    worker: Annotated[
-        bool, typer.Option("--worker", help="Run trials of the chief at that address.")
-    ] = False,
     seed: Seed = 0,
     data_dir: DataDir = None,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
 ):
-    """Search with keras-tuner, first of all: how large should the code be?
+    """Search over fields of a recipe with keras-tuner. First of all: how large should the code be?
 
-    Started again with the same folder, an interrupted search goes on. Other fields:
+    Run the same command again to continue an interrupted search. Other fields to search over:
 
     model.likelihood_family.network.blocks=1,3,5 (the window), model.prior_family.steps=1,2,4,
     objective.free_bits=0,4.0, model.encoder.filters=[16,32,32],[32,48,64]
 
-    With --chief HOST:PORT, the process waits for workers: the same command with --worker added, as
-    often as wanted, on machines that share the folder.
+    Several processes can share a search: run the same command in each, in one folder, with
+    keras-tuner's variables KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT, and with
+    KERASTUNER_TUNER_ID=chief in one and a name of its own in each of the others.
     """
-    from vlae_tf import training, tuning
+    from vlae_tf import tuning
+    from vlae_tf.runs import Recipe
 
     choices = {} if latent_sizes is None else {"model.latent_dim": _values(latent_sizes)}
     for text in choose or ():
@@ -225,7 +223,7 @@ def tune(
             )
         choices[path] = _values(values)
     results = tuning.tune(
-        training.Recipe.load(recipe),
+        Recipe.load(recipe),
         choices,
         out,
         objective=objective,
@@ -241,8 +239,6 @@ def tune(
         verbose=2 if quiet else 1,
         say=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
         command=command_line(),
-        chief=chief,
-        worker=worker,
     )
     if results is None:
         return

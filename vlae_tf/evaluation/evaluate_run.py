@@ -1,10 +1,11 @@
-"""Evaluation of what a training run has left behind."""
+"""Evaluation of a training run, from its folder."""
 
 import json
 import pathlib
 
 import numpy as np
 
+from vlae_tf.checks import check_integer
 from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.units import SIZE
 from vlae_tf.files import read_metrics, write_array, write_text
@@ -34,43 +35,43 @@ def evaluate_run(
     """Evaluate the model of a run on its data set, and write or extend its metrics.json.
 
     The file holds the sha256 of the weights, the conditions, and under `likelihood` one block, as
-    `evaluate` returns it, for each number of images and samples that was asked for; the one with
-    the most images comes first. Blocks of the same weights are kept, those of others are dropped.
-    `control` stands beside them, with the epochs and the command of its training.
+    `evaluate` returns it, for each number of images and samples; the one with the most images comes
+    first. Blocks of the same weights are kept, those of other weights are dropped. `control` is
+    next to them, with the epochs and the command of its training.
 
-    Beside the file lies one for each block, `<name>-<images>x<samples>.npy`: log p(x) of each image
-    in nats, float32, in the order of the split. Means and errors can be had of it again, and two
-    models be compared image by image.
+    Each block has a second file, `<name>-<images>x<samples>.npy`: log p(x) of each image in nats,
+    float32, in the order of the split. Mean and standard error can be recomputed from it, and two
+    models compared image by image.
 
-    Fewer images than all are drawn at random, for data sets tend to begin with the easier half;
-    they keep their noise, so that blocks over the same images differ by their samples alone.
+    A part of the images is drawn at random, because data sets tend to begin with the easier half.
+    An image keeps its noise, so blocks over the same images differ by their samples alone.
 
-    While it works, what is done is in `partial-<name>-<fingerprint>.npy` beside the file: when the
-    process is killed, the same call goes on from there, to the same result. Several evaluations of
-    one run can be at work at once: each adds its block to the file.
+    Intermediate results are in `partial-<name>-<fingerprint>.npy` next to the file: after the
+    process was killed, the same call continues from there, to the same result. Several evaluations
+    of one run can be at work at once: each adds its block to the file.
 
     Args:
-        folder: of the run, or of a zoo entry.
-        path: of the file; `metrics.json` in `folder` unless given.
-        split: of the run's data set.
-        importance_samples: K.
-        num_images: how many images of the split; all unless given.
+        folder: folder of the run, or of a zoo entry.
+        path: file to write; `metrics.json` in `folder` unless given.
+        split: split of the run's data set.
+        importance_samples: K, the number of codes drawn for each image.
+        num_images: number of images of the split; all unless given.
         control: folder of the run that trained the same decoder without a code.
-        seed: of the noise, of the choice of images, and of the one draw by which images of a
+        seed: seed of the noise, of the choice of images, and of the one draw by which images of a
             "dynamic" data set are made binary.
-        batch_size: pairs of an image and a sample evaluated at once: memory is proportional to it.
-        data_dir: where TFDS keeps its data.
+        batch_size: pairs of an image and a sample evaluated at once; memory is proportional to it.
+        data_dir: folder where TFDS keeps its data.
         dtype: policy of the convolutions: "float32", or "mixed_bfloat16" where that is faster.
         command: the command line that does this, for the record.
-        progress: called with the pairs done and those in all, after each step.
+        progress: called after each step with the number of pairs done and of all pairs.
 
     Returns:
         What the file holds now.
 
     Raises:
-        ValueError: if the file holds figures of the same weights measured otherwise, for a wrong
-            number of images, for a control with another data set or likelihood, or if a figure is
-            not finite; the file is left as it was.
+        ValueError: if the file holds results of the same weights under other conditions, for a
+            wrong number of images, for a control with another data set or likelihood, or if a
+            figure is not finite; the file is left as it was.
 
     Example:
         >>> from vlae_tf.evaluation import evaluate_run
@@ -91,7 +92,7 @@ def evaluate_run(
         "seed": seed,
         "weights_sha256": weights,
     }
-    _written(path, record)  # says at once, not after hours, that the file is another's
+    _written(path, record)  # fails now, not after hours, if the file belongs to something else
     if control is not None:
         trained = _control_record(pathlib.Path(control), recipe)
         control, trained["weights_sha256"] = load_hashed_run(pathlib.Path(control), dtype)
@@ -124,12 +125,12 @@ def evaluate_run(
 
 
 def log_prob_path(path, block):
-    """Where log p(x) of each image of a block lies, beside the metrics at `path`."""
+    """The file with log p(x) of each image of a block, next to the metrics at `path`."""
     return path.with_name(f"{path.stem}-{block['num_images']}x{block['importance_samples']}.npy")
 
 
 def write_metrics(path, metrics):
-    """Write metrics as JSON: the whole file, or the one that was there stays.
+    """Write metrics as JSON. If that fails, the file that was there stays.
 
     Raises:
         ValueError: for a figure that is not finite.
@@ -150,7 +151,7 @@ def write_metrics(path, metrics):
 
 
 def _written(path, record):
-    """What the file at `path` holds of the same weights."""
+    """The metrics at `path`, if they belong to the same weights."""
     if not path.exists():
         return {}
     metrics = read_metrics(path)
@@ -159,7 +160,7 @@ def _written(path, record):
     different = [key for key in _CONDITIONS if metrics.get(key) != record[key]]
     if different:
         raise ValueError(
-            "`path` must be another file: this one holds figures of the same weights with "
+            "`path` must be another file: this one holds results of these weights with "
             + ", ".join(f"{key}={metrics.get(key)!r}" for key in different)
             + f". Received: path={str(path)!r}, "
             + ", ".join(f"{key}={record[key]!r}" for key in different)
@@ -168,7 +169,7 @@ def _written(path, record):
 
 
 def _control_record(folder, recipe):
-    """How the control was trained, where that was kept."""
+    """How the control was trained, if its run.json is there."""
     own, expected = _decides(Recipe.load(folder / "recipe.json")), _decides(recipe)
     different = [
         f"{key}={own[key]!r} in place of {expected[key]!r}"
@@ -187,7 +188,7 @@ def _control_record(folder, recipe):
 
 
 def _decides(recipe):
-    """What of a recipe decides whether two likelihoods can be compared."""
+    """The fields of a recipe that decide whether two likelihoods can be compared."""
     return {
         "dataset": recipe.dataset,
         "binarisation": binarisation(recipe),
@@ -198,9 +199,5 @@ def _decides(recipe):
 def _rows(n, num_images, seed):
     if num_images is None:
         return np.arange(n)
-    if not isinstance(num_images, (int, np.integer)) or not 1 <= num_images <= n:
-        raise ValueError(
-            f"`num_images` must be an integer between 1 and {n}, all images of the split. "
-            f"Received: num_images={num_images!r}"
-        )
+    check_integer(num_images, "num_images", least=1, below=n + 1)
     return np.sort(np.random.default_rng(seed).permutation(n)[:num_images])

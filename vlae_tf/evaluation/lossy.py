@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from vlae_tf.checks import check_integer
 from vlae_tf.evaluation.plots import plot_rows
 from vlae_tf.evaluation.units import (
     SIZE,
@@ -13,47 +14,43 @@ from vlae_tf.evaluation.units import (
     gain,
     in_unit,
     number_of_images,
+    part_of,
     rounded,
     unit,
     window,
 )
-from vlae_tf.files import read_metrics, write_text
-from vlae_tf.runs import Recipe
+from vlae_tf.files import read_metrics, sha256, write_text
+from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
-from vlae_tf.runs.load import load_hashed_run
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
 
 
 def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
-    """Put models with different windows side by side: likelihood, code, and what the code keeps.
+    """Compare models with different windows: likelihood, code, and what the code keeps.
 
-    What the window of the decoder shows, the code need not carry: the smaller the window, the more
-    the code is worth, and the more of an image is the same in all that is drawn from one code. What
-    a code is worth is log p(x) with it less log p(x) of the same decoder trained without it.
+    The code need not carry what the window of the decoder shows. The smaller the window, the more
+    the code is worth, and the more of an image is the same in all images drawn from one code. The
+    worth of a code is log p(x) with it less log p(x) of the same decoder trained without it.
 
     Args:
-        folders: dict of names to folders of runs or zoo entries that `vlae-tf evaluate` has
-            measured on as many images with as many importance samples; the largest such evaluation
-            is taken.
-        out: folder for table.md, curves.png (NLL, what the code is worth, and its bits) and
+        folders: dict of names to folders of runs or zoo entries, each evaluated by
+            `vlae-tf evaluate` on as many images with as many importance samples. The largest such
+            evaluation is taken.
+        out: folder for table.md, curves.png (NLL, worth of the code, and its bits) and
             reconstructions.png (images, and below them, for each model, several drawn from the
             code of each).
         num_images: columns of the picture of reconstructions.
         draws: images drawn from each code.
-        seed: of the draws.
-        data_dir: where TFDS keeps its data.
+        seed: seed of the draws.
+        data_dir: folder where TFDS keeps its data.
 
     Returns:
-        A list of dicts, by what the window shows: `name`, `window`, `latent_dim`, `control`
-        (NLL of the same decoder without a code on as many images, nats, or None), `gain` (what the
-        code is worth and the standard error of that, nats, or None if the control was not measured
-        beside these very samples), and the figures of `evaluate`.
-        Table and curves tell likelihoods in nats, or in bits/dim for images of 256 levels.
+        The rows of the table, see `window_rows`.
 
     Raises:
-        ValueError: if there is no model, or one that is not measured, or if they are measured on
-            other images or in no way that is common to all.
+        ValueError: if there is no model, or one was not evaluated, or if the models were evaluated
+            on different images or have no evaluation of the same size.
 
     Example:
         >>> from vlae_tf.evaluation import compare_windows
@@ -63,17 +60,15 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
     Reference:
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, section 4.3 and figure 3.
     """
-    if num_images < 1 or draws < 1:
-        raise ValueError(
-            "`num_images` and `draws` must be positive. "
-            f"Received: num_images={num_images!r}, draws={draws!r}"
-        )
+    check_integer(num_images, "num_images", least=1)
+    check_integer(draws, "draws", least=1)
     folders = {name: pathlib.Path(folder) for name, folder in folders.items()}
-    rows, models, metrics = _compared(folders)
+    rows, metrics = window_rows(folders)
     recipe = Recipe.load(folders[rows[0]["name"]] / "recipe.json")
     images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)[:num_images]
     shown = {"originals": images}
-    for row, model in zip(rows, models, strict=True):
+    for row in rows:
+        model = load_run(folders[row["name"]], "float32")
         code = np.tile(model.encode(images), (draws, 1))
         drawn = model.decode(code, seed=seed).reshape(draws, *images.shape)
         shown[f"{row['name']}\n{row['code_bits']:.0f} bits"] = drawn
@@ -82,37 +77,44 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
     out.mkdir(parents=True, exist_ok=True)
     plot_rows(shown, out / "reconstructions.png")
     _plot_curves(rows, metrics, out / "curves.png")
-    write_text(out / "table.md", _table(rows, metrics))
+    write_text(out / "table.md", window_table(rows, metrics))
     return rows
 
 
 # === What was measured ===
 
 
-def _compared(folders):
-    """The rows and the models, by what their windows show, and the metrics of one for the unit."""
+def window_rows(folders):
+    """The evaluations of models with different windows, by how much the windows show.
+
+    Args:
+        folders: dict of names to paths, as for `compare_windows`. No weights are loaded.
+
+    Returns:
+        A list of dicts: `name`, `window`, `latent_dim`, `control` (NLL of the same decoder without
+        a code on as many images, nats, or None), `gain` (worth of the code and its standard error,
+        nats, or None if the control was not measured with these very samples), and the values of
+        `evaluate`; and the metrics of the first model, for the unit.
+
+    Raises:
+        ValueError: as `compare_windows`.
+    """
     measured = _measured(folders)
     found = []
     for name, block in _common_blocks(measured).items():
-        model, weights = load_hashed_run(folders[name], "float32")
-        if weights != measured[name]["weights_sha256"]:
-            raise ValueError(
-                "`folders` must be measured with the weights that they hold: evaluate them again. "
-                f"Received: {name}={str(folders[name])!r}, measured with others"
-            )
-        size, shown = window(model.likelihood_family)
+        size, shown = window(part_of(folders[name], "likelihood_family"))
         row = {
             "name": name,
             "window": shown,
-            "latent_dim": model.latent_dim,
+            "latent_dim": Recipe.load(folders[name] / "recipe.json").model["latent_dim"],
             "control": control_nll(measured[name], block),
             "gain": gain(measured[name], block),
             **{key: value for key, value in block.items() if key != "command"},
         }
-        found.append((size, row, model))
+        found.append((size, row))
     found.sort(key=lambda each: each[0])
-    _, rows, models = zip(*found, strict=True)
-    return list(rows), models, measured[rows[0]["name"]]
+    rows = [row for _, row in found]
+    return rows, measured[rows[0]["name"]]
 
 
 def _measured(folders):
@@ -122,21 +124,26 @@ def _measured(folders):
     for name, folder in folders.items():
         if not (folder / "metrics.json").is_file():
             raise ValueError(
-                "`folders` must be measured: run `vlae-tf evaluate` on each first. "
+                "`folders` must be evaluated: run `vlae-tf evaluate` on each first. "
                 f"Received: {name}={str(folder)!r}, without metrics.json"
             )
         measured[name] = read_metrics(folder / "metrics.json")
+        if sha256(folder / "model.weights.h5") != measured[name]["weights_sha256"]:
+            raise ValueError(
+                f"metrics.json in {folder} belongs to other weights than model.weights.h5. Run "
+                f"`vlae-tf evaluate` again. Received: {name}={str(folder)!r}"
+            )
     kinds = {tuple(metrics[key] for key in _CONDITIONS) for metrics in measured.values()}
     if len(kinds) > 1:
         raise ValueError(
-            f"`folders` must be measured on the same {', '.join(_CONDITIONS)}. "
+            f"`folders` must be evaluated on the same {', '.join(_CONDITIONS)}. "
             f"Received: {sorted(kinds)}"
         )
     return measured
 
 
 def _common_blocks(measured):
-    """Of each the likelihood with as many images and samples as the others have."""
+    """The largest evaluation that all models have, of each model."""
     sizes = {
         name: {tuple(block[key] for key in SIZE): block for block in metrics["likelihood"]}
         for name, metrics in measured.items()
@@ -145,7 +152,7 @@ def _common_blocks(measured):
     if not common:
         told = "; ".join(f"{name}: {sorted(blocks)}" for name, blocks in sizes.items())
         raise ValueError(
-            "`folders` must be measured with the same number of images and of importance "
+            "`folders` must be evaluated with the same number of images and of importance "
             f"samples. Received: {told}"
         )
     return {name: blocks[max(common)] for name, blocks in sizes.items()}
@@ -154,7 +161,8 @@ def _common_blocks(measured):
 # === What is shown ===
 
 
-def _table(rows, metrics):
+def window_table(rows, metrics):
+    """The table of `window_rows`, Markdown."""
     lines = [
         f"| model | window | latent size | NLL ({unit(metrics)}) | -ELBO | without a code "
         "| the code is worth | code bits | active |",

@@ -22,18 +22,18 @@ def evaluate(
         nll = -mean_x log 1/K sum_k w_k        elbo = mean_x 1/K sum_k log w_k = reconstruction - kl
 
     The standard error is that of the mean over images. It does not cover the gap that a finite K
-    leaves; for that, evaluate some of the images again with many more samples.
+    leaves; to see that gap, evaluate some of the images again with many more samples.
 
     Args:
-        model: a `VLAE`. Without a code its likelihood is exact, and one sample is drawn.
-        images: of {0, 1}, `(n, *image_shape)`.
-        importance_samples: K.
-        seed: of the noise: a non-negative integer, or one for each image.
-        batch_size: pairs of an image and a sample evaluated at once: memory is proportional to it.
-        control: the same decoder trained without a code, a `VLAE` with `latent_dim=0`.
-        partial: a `PartialResults` that keeps what is done: when the process is killed, the same
-            call goes on from there, to the same result.
-        progress: called with the pairs done and those in all, after each step.
+        model: a `VAE`. The likelihood of a control is exact with one sample, so one is drawn.
+        images: images as the model takes them, `(n, *image_shape)`.
+        importance_samples: K, the number of codes drawn for each image.
+        seed: seed of the noise: a non-negative integer, or one for each image.
+        batch_size: pairs of an image and a sample evaluated at once; memory is proportional to it.
+        control: the same decoder trained without a code, a `VAE` whose `has_code` is False.
+        partial: a `PartialResults` that keeps what is done: after the process was killed, the same
+            call continues from there, to the same result.
+        progress: called after each step with the number of pairs done and of all pairs.
 
     Returns:
         A dict of means over images, ready for JSON but for the first:
@@ -52,10 +52,13 @@ def evaluate(
         ValueError: for images the model does not take, or a control that has a code.
 
     Example:
-        >>> import numpy as np, vlae_tf
+        >>> import vlae_tf
         >>> from vlae_tf.evaluation import evaluate
-        >>> model = vlae_tf.VLAE((8, 8, 1), latent_dim=2)
-        >>> metrics = evaluate(model, np.zeros((3, 8, 8, 1)), importance_samples=4)
+        >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+        >>> small = {"filters": [2], "blocks": 0, "units": 4}
+        >>> parts = ResNetEncoder(**small), ResNetDecoder((4, 4, 1), maps=2, **small)
+        >>> model = vlae_tf.VLAE((4, 4, 1), 2, *parts)
+        >>> metrics = evaluate(model, model.sample(3), importance_samples=4)
         >>> metrics["num_images"], metrics["nll"] <= -metrics["elbo"]
         (3, True)
 
@@ -63,15 +66,15 @@ def evaluate(
         Burda et al., "Importance Weighted Autoencoders", 2016, equation 8 and section 5; Chen et
         al., "Variational Lossy Autoencoder", ICLR 2017, section 4.1.
     """
-    if control is not None and control.latent_dim:
+    if control is not None and control.has_code:
         raise ValueError(
-            "`control` must be a model without a code, with latent_dim=0. "
-            f"Received: a control with latent_dim={control.latent_dim}"
+            "`control` must be a model without a code, see `networks.Unconditional`. "
+            f"Received: a control with a code of {control.latent_dim} numbers"
         )
     images = model.check_images(images)
     n = len(images)
     seeds = row_seeds(seed, n)
-    samples = importance_samples if model.latent_dim else 1
+    samples = importance_samples if model.has_code else 1
     total = n * (samples + (control is not None))
 
     def terms(model, samples, before=0):
@@ -107,14 +110,15 @@ def evaluate(
 def active_units(model, images, threshold=1e-2):
     """Which dimensions of the code tell images apart.
 
-        active_j = Var_x(E_q(z | x)[z_j]) > threshold
+        active_j = Var_x(center(q(z | x))_j) > threshold
 
-    The mean of a flow posterior has no closed form; there it is the code at zero noise.
+    The center of a Gaussian posterior is its mean, as in the paper; that of a flow is the code at
+    zero noise, since its mean has no closed form.
 
     Args:
-        model: a `VLAE`.
-        images: of {0, 1}, `(n, *image_shape)`.
-        threshold: on the variance over images.
+        model: a `VAE`.
+        images: images as the model takes them, `(n, *image_shape)`.
+        threshold: least variance over images of an active dimension.
 
     Returns:
         bool `(latent_dim,)`.
@@ -122,7 +126,10 @@ def active_units(model, images, threshold=1e-2):
     Example:
         >>> import numpy as np, vlae_tf
         >>> from vlae_tf.evaluation import active_units
-        >>> active_units(vlae_tf.VLAE((8, 8, 1), latent_dim=2), np.zeros((3, 8, 8, 1)))
+        >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+        >>> small = {"filters": [2], "blocks": 0, "units": 4}
+        >>> parts = ResNetEncoder(**small), ResNetDecoder((4, 4, 1), maps=2, **small)
+        >>> active_units(vlae_tf.VLAE((4, 4, 1), 2, *parts), np.zeros((3, 4, 4, 1)))
         array([False, False])
 
     Reference:

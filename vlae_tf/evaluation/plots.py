@@ -7,9 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vlae_tf.checks import check_integer
+from vlae_tf.objectives import Objective
+
 # Pixels of the picture for each pixel of an image, and for each inch of matplotlib's.
 _SCALE, _DPI = 2, 100
-# Of the lines between images, on a scale from paper to ink.
+# Darkness of the lines between images, on a scale from paper to ink.
 _LINE = 0.25
 
 
@@ -17,9 +20,9 @@ def plot_samples(images, path, columns=None):
     """Draw images in a grid.
 
     Args:
-        images: binary or intensities, `(n, height, width, 1 or 3)`, such as `VLAE.sample` gives.
-        path: of the picture; the suffix decides the format.
-        columns: of the grid; about as many as rows unless given.
+        images: binary or intensities, `(n, height, width, 1 or 3)`, such as `VAE.sample` gives.
+        path: file to write; the suffix decides the format.
+        columns: columns of the grid; about as many as rows unless given.
 
     Raises:
         ValueError: if there are no images to draw.
@@ -40,27 +43,29 @@ def plot_samples(images, path, columns=None):
 def plot_reconstructions(model, images, path, draws=4, seed=0):
     """Draw images above several reconstructions from the code of each.
 
-    All of a column are drawn from one code: what stays the same, the code keeps; what changes from
-    row to row, the decoder makes up.
+    All reconstructions of a column are drawn from one code: what stays the same is in the code,
+    what changes from row to row comes from the decoder.
 
     Args:
-        model: a `VLAE`.
-        images: binary, `(n, *image_shape)`; one column each.
-        path: of the picture; the suffix decides the format.
+        model: a `VAE`.
+        images: images as the model takes them, `(n, *image_shape)`; one column each.
+        path: file to write; the suffix decides the format.
         draws: reconstructions of each image.
-        seed: of the reconstructions.
+        seed: seed of the reconstructions.
 
     Raises:
         ValueError: for images the model does not take, or fewer than one draw.
 
     Example:
-        >>> import numpy as np, vlae_tf
+        >>> import vlae_tf
         >>> from vlae_tf.evaluation import plot_reconstructions
-        >>> model = vlae_tf.VLAE((8, 8, 1), latent_dim=2)
-        >>> plot_reconstructions(model, np.zeros((3, 8, 8, 1)), "reconstructions.png", draws=2)
+        >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+        >>> small = {"filters": [2], "blocks": 0, "units": 4}
+        >>> parts = ResNetEncoder(**small), ResNetDecoder((4, 4, 1), maps=2, **small)
+        >>> model = vlae_tf.VLAE((4, 4, 1), 2, *parts)
+        >>> plot_reconstructions(model, model.sample(3), "reconstructions.png", draws=2)
     """
-    if not isinstance(draws, (int, np.integer)) or draws < 1:
-        raise ValueError(f"`draws` must be a positive integer. Received: draws={draws!r}")
+    check_integer(draws, "draws", least=1)
     code = model.encode(images)
     again = model.decode(np.tile(code, (draws, 1)), seed=seed)
     grid = np.concatenate([_images(images), _images(again)])
@@ -72,9 +77,9 @@ def plot_rows(rows, path):
     """Draw rows of images below each other, each with a label.
 
     Args:
-        rows: dict of label to images, binary or intensities, `(n, height, width, 1 or 3)`, of the
-            same shape in all rows; or to several rows of them, one below the other.
-        path: of the picture; the suffix decides the format.
+        rows: dict of labels to images, binary or intensities, `(n, height, width, 1 or 3)`, of the
+            same shape in all rows; or to several rows of images, one below the other.
+        path: file to write; the suffix decides the format.
 
     Raises:
         ValueError: if there are no images to draw.
@@ -96,16 +101,18 @@ def plot_rows(rows, path):
     _draw(np.stack(grid), path, labels=labels, ends=ends[:-1] if len(grid) > len(rows) else ())
 
 
-def plot_history(history, path, earlier_epochs=0, bits_per_dim=False):
-    """Draw the training curves: the bound, and the length of the code.
+def plot_history(history, path, earlier_epochs=0, bits_per_dim=False, terms=None):
+    """Draw the training curves: the bound, the length of the code, and further terms.
 
     The bound's first epochs leave the frame where they would hide the last ones.
 
     Args:
-        history: the `history.csv` of a run.
-        path: of the picture; the suffix decides the format.
-        earlier_epochs: of the runs that this one goes on from: its own are counted from there.
-        bits_per_dim: whether to tell the bound in bits/dim rather than in nats.
+        history: path of a run's `history.csv`.
+        path: file to write; the suffix decides the format.
+        earlier_epochs: epochs of the runs that this one continues; epochs are counted from there.
+        bits_per_dim: True to draw the bound in bits/dim, False in nats.
+        terms: the terms that the objective declares, `model.objective.terms`; those that not every
+            objective has get a panel each.
 
     Raises:
         ValueError: if the file holds no finished epoch.
@@ -124,12 +131,17 @@ def plot_history(history, path, earlier_epochs=0, bits_per_dim=False):
             f"Received: history={str(history)!r}"
         )
     epochs = [int(row["epoch"]) + 1 + earlier_epochs for row in rows]
-    figure = Figure(figsize=(8, 3), dpi=_DPI, layout="constrained")
     bound = ("elbo", "-ELBO (nats)", -1)
     if bits_per_dim:
         bound = ("bits_per_dim", "-ELBO (bits/dim)", 1)
-    panels = bound, ("code_bits", "code (bits)", 1)
-    for axes, (key, label, sign) in zip(figure.subplots(1, 2), panels, strict=True):
+    further = [
+        (name, f"{name} ({unit})" if unit else name, 1)
+        for name, unit in (terms or {}).items()
+        if name not in Objective.terms
+    ]
+    panels = [bound, ("code_bits", "code (bits)", 1), *further]
+    figure = Figure(figsize=(4 * len(panels), 3), dpi=_DPI, layout="constrained")
+    for axes, (key, label, sign) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         shown = []
         for prefix, name in (("", "training"), ("val_", "validation")):
             # Keras writes NA for what an epoch did not measure.
@@ -148,7 +160,7 @@ def plot_history(history, path, earlier_epochs=0, bits_per_dim=False):
 
 
 def _look_at_the_end(axes, curves):
-    """The first epochs leave the frame, so that the last ones can be told apart."""
+    """Lets the first epochs leave the frame, so that the last ones can be told apart."""
     curves = np.sort(curves[np.isfinite(curves)])
     if len(curves) > 8:
         low, high = curves[0], curves[int(0.8 * len(curves))]
@@ -167,7 +179,12 @@ def _images(images):
 
 def _draw(grid, path, title=None, labels=None, ends=()):
     """A picture of `grid`, `(rows, columns, height, width, channels)`, with labels at its rows, and
-    a line in the margin after the rows that `ends` counts."""
+    a line in the margin after each number of rows in `ends`.
+
+    One picture of the whole grid: `keras.visualization.plot_image_gallery` resamples the pixels and
+    has no labels at rows, and matplotlib's `ImageGrid` looks as good but takes a hundred times as
+    long, for its axes for each image.
+    """
     rows, columns, height, width, channels = grid.shape
     # A line of one pixel below and right of each image, and none at the picture's edge.
     line = _LINE if channels == 1 else 1 - _LINE
@@ -175,7 +192,7 @@ def _draw(grid, path, title=None, labels=None, ends=()):
     canvas = grid.transpose(0, 2, 1, 3, 4).reshape(rows * (height + 1), columns * (width + 1), -1)
     canvas = canvas[:-1, :-1]
 
-    # In pixels: the images, a margin for the labels, a line for the title.
+    # Sizes in pixels: the images, a margin for the labels, a line for the title.
     longest = max((len(line) for label in labels or () for line in label.split("\n")), default=0)
     margin, top = (max(124, 8 * longest) if labels else 0), (24 if title else 0)
     size = np.array([canvas.shape[1] * _SCALE + margin, canvas.shape[0] * _SCALE + top])
@@ -189,7 +206,7 @@ def _draw(grid, path, title=None, labels=None, ends=()):
         axes.text(-4, (row + 0.5) * (height + 1), label, ha="right", va="center", fontsize=9)
     axes.autoscale(False)
     for row in ends:
-        # Outside the images, of which each pixel stays what it is.
+        # Outside the images, so that each of their pixels stays as it is.
         at = row * (height + 1) - 1
         axes.plot([-margin / _SCALE, -2], [at, at], "k", linewidth=0.8, clip_on=False)
     if title:

@@ -7,13 +7,14 @@ import pathlib
 
 import numpy as np
 
+from vlae_tf.checks import check_choice, check_integer
 from vlae_tf.datasets import load_labels
 from vlae_tf.files import write_text
 from vlae_tf.runs import Recipe
 from vlae_tf.runs.data import split_images
 from vlae_tf.runs.load import load_hashed_run
 
-# For each classifier, what bounds it and the values to choose from; and the folds to choose by.
+# The regularisation of each classifier, with the values to choose from; the folds to choose by.
 _CHOICES = {
     "logistic_regression": ("C", (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)),
     "linear_discriminant_analysis": ("shrinkage", (0.0, 0.1, 0.5, 0.9, 0.99)),
@@ -24,20 +25,20 @@ _FOLDS = 3
 def linear_probe(features, labels, test_features, test_labels, classifier="logistic_regression"):
     """Accuracy of a linear classifier from features to classes, and its standard error.
 
-    Features are brought to mean 0 and variance 1 first. What bounds the classifier, the inverse
-    strength C of logistic regression's penalty or the shrinkage of discriminant analysis'
-    covariance, is chosen by cross-validation on the training features, so that many features, such
-    as pixels, are not at a disadvantage. The error is that of a proportion, sqrt(a (1 - a) / n).
+    Features are brought to mean 0 and variance 1 first. The regularisation (the inverse strength C
+    of logistic regression's penalty, or the shrinkage of discriminant analysis' covariance) is
+    chosen by cross-validation on the training features, so that many features, such as pixels, are
+    not at a disadvantage. The error is that of a proportion, sqrt(a (1 - a) / n).
 
     Args:
-        features, test_features: `(n, d)`.
-        labels, test_labels: integers, `(n,)`.
+        features, test_features: array of features, `(n, d)`.
+        labels, test_labels: array of integers, `(n,)`.
         classifier: "logistic_regression", or "linear_discriminant_analysis", which has a closed
-            form: for a thousand classes and more, with which the other takes hours.
+            form; use that for a thousand classes or more, for which the other takes hours.
 
     Returns:
-        A dict of `accuracy` and `standard_error` on the test features, and the `C` or `shrinkage`
-        that was chosen.
+        A dict of `accuracy` and `standard_error` on the test features, and the chosen `C` or
+        `shrinkage`.
 
     Raises:
         ImportError: if scikit-learn is not installed.
@@ -55,11 +56,7 @@ def linear_probe(features, labels, test_features, test_labels, classifier="logis
     """
     if importlib.util.find_spec("sklearn") is None:
         raise ImportError("A linear probe needs scikit-learn: pip install 'vlae_tf[sklearn]'")
-    if classifier not in _CHOICES:
-        raise ValueError(
-            f"`classifier` must be one of {', '.join(_CHOICES)}. "
-            f"Received: classifier={classifier!r}"
-        )
+    check_choice(classifier, "classifier", tuple(_CHOICES))
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, KFold
@@ -93,20 +90,21 @@ def probe_run(
     dataset=None,
     classifier="logistic_regression",
 ):
-    """Probe the codes of a run, and raw pixels beside them; writes probe.json.
+    """Probe the codes of a run, and the raw pixels for comparison; writes probe.json.
 
-    The classifier is fitted on images of the "train" split and measured on all of "test".
+    The classifier is fitted to images of the "train" split and tested on all images of "test".
 
     Args:
-        folder: of the run, or of a zoo entry.
-        path: of the file; `probe.json` in `folder` unless given.
-        num_images: training images for the classifier, drawn at random.
-        seed: of that choice, and of the draw by which images of a "dynamic" set are made binary.
-        data_dir: where TFDS keeps its data.
+        folder: folder of the run, or of a zoo entry.
+        path: file to write; `probe.json` in `folder` unless given.
+        num_images: number of training images for the classifier, drawn at random.
+        seed: seed of that choice, and of the draw by which images of a "dynamic" set are made
+            binary.
+        data_dir: folder where TFDS keeps its data.
         dtype: policy of the convolutions.
-        dataset: name of the data set that images and classes are of; the run's own unless given.
-            The classes of `mnist_static` were never published: "mnist_dynamic" has the same digits.
-        classifier: as for `linear_probe`.
+        dataset: name of a data set with images and classes; the run's own unless given. The
+            classes of `mnist_static` were never published: "mnist_dynamic" has the same digits.
+        classifier: classifier of `linear_probe`.
 
     Returns:
         What was written: a dict of `code` and `pixels`, each as `linear_probe` gives it, the number
@@ -119,6 +117,7 @@ def probe_run(
         >>> from vlae_tf.evaluation import probe_run
         >>> probe_run("zoo/mnist_dynamic")["code"]["accuracy"]  # doctest: +SKIP
     """
+    check_integer(num_images, "num_images", least=1)
     folder = pathlib.Path(folder)
     recipe = Recipe.load(folder / "recipe.json")
     if dataset is not None:

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from vlae_tf.checks import check_pair
+from vlae_tf.checks import check_integer, check_pair, refuse
 from vlae_tf.layers.kernel_layer import KernelLayer
 
 
@@ -18,13 +18,14 @@ class Conv2D(KernelLayer):
         kernel_size: height and width of the kernel, an integer or two.
         strides: the map shrinks by this factor.
         upsample: the map grows by this factor; only one of the two may be more than 1.
-        **kwargs: those of `KernelLayer`.
+        **kwargs: arguments of `KernelLayer`.
 
     Input shape: `(batch, height, width, channels)`. Output shape: `(batch, height / strides, width
     / strides, filters)`, rounded up, or `(batch, height * upsample, width * upsample, filters)`.
 
     Raises:
-        ValueError: for a size that is not positive, or both `strides` and `upsample`.
+        ValueError: for a size that is not a positive integer, or both `strides` and `upsample`
+            above 1.
 
     Example:
         >>> import keras
@@ -39,16 +40,13 @@ class Conv2D(KernelLayer):
 
     def __init__(self, filters, kernel_size, strides=1, upsample=1, **kwargs):
         super().__init__(**kwargs)
-        if min(filters, strides, upsample) < 1 or (strides > 1 and upsample > 1):
-            raise ValueError(
-                "`filters`, `strides` and `upsample` must be positive, and one of `strides` and "
-                f"`upsample` must be 1. Received: filters={filters!r}, strides={strides!r}, "
-                f"upsample={upsample!r}"
-            )
-        self.filters = filters
+        self.filters = check_integer(filters, "filters", least=1)
         self.kernel_size = check_pair(kernel_size, "kernel_size")
-        self.strides = strides
-        self.upsample = upsample
+        self.strides = check_integer(strides, "strides", least=1)
+        self.upsample = check_integer(upsample, "upsample", least=1)
+        if strides > 1 and upsample > 1:
+            received = f"strides={strides}, upsample={upsample}"
+            refuse("strides", "1 where `upsample` is more", strides, received)
 
     def kernel_shape(self, input_shape):
         return (*self.kernel_size, input_shape[-1], self.filters)
@@ -78,12 +76,3 @@ class Conv2D(KernelLayer):
             for size in input_shape[1:3]
         ]
         return (input_shape[0], *sizes, self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "upsample": self.upsample,
-        }

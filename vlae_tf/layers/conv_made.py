@@ -1,34 +1,34 @@
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
-from vlae_tf.checks import check_code_shape
+from vlae_tf.checks import check_choice, check_code_shape, check_integer, refuse
+from vlae_tf.layers.configured_layer import ConfiguredLayer
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
-from vlae_tf.layers.wavefront.receptive_field import ReceptiveField
+from vlae_tf.layers.wavefront import ReceptiveField, Wavefront
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class ConvMADE(keras.layers.Layer):
+class ConvMADE(ConfiguredLayer):
     """MADE over a spatial code, made of masked convolutions.
 
         shift_i, log_scale_i = f_i(x_<i)        (mean-only: no log_scale, the flow keeps volume)
 
     The code is laid out as a map, and taken position by position in raster order; at a position its
-    channels fall into `groups`, each of which sees those before it. Otherwise it is as `MADE`.
+    channels fall into `groups`, each of which sees those before it. The rest is that of `MADE`.
 
     Args:
         code_shape: `(height, width, channels)`; the paper's for CIFAR-10 is (8, 8, 16).
         filters: number of channels of the hidden layers.
         hidden_layers: number of them, at least 1.
-        kernel_size: of the masked convolutions.
-        groups: number of channel groups at a position, of which `channels` and `filters` are
-            multiples. 1 leaves the channels of a position independent given what came before; to
-            draw a code takes a number of steps proportional to it.
+        kernel_size: size of the masked kernels, an integer or two; the height is odd.
+        groups: number of channel groups at a position; it divides `channels` and `filters`. With 1
+            the channels of a position are independent given what came before. The number of steps
+            of drawing a code is proportional to it.
         mean_only: whether only the shift is made. The paper found mean-only flows more stable.
         order: "forward", or "reverse" for the opposite order of positions and channels.
-        activation: of the hidden layers.
+        activation: activation of the hidden layers.
         weight_norm: whether the kernels are weight-normalised.
 
     Input shape: `(batch, d)`, d the product of `code_shape`. Output shape: a pair
@@ -36,8 +36,8 @@ class ConvMADE(keras.layers.Layer):
     start near 0, so that the flow starts near the identity.
 
     Raises:
-        ValueError: for a shape or an order that cannot be, no hidden layer, or channels that do not
-            fall into groups.
+        ValueError: for an invalid shape or order, no hidden layer, or channels that do not fall
+            into groups.
 
     Example:
         >>> import keras
@@ -66,23 +66,15 @@ class ConvMADE(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.code_shape = check_code_shape(code_shape)
-        if hidden_layers < 1:
-            raise ValueError(
-                f"`hidden_layers` must be at least 1. Received: hidden_layers={hidden_layers!r}"
-            )
-        if order not in ("forward", "reverse"):
-            raise ValueError(f"`order` must be 'forward' or 'reverse'. Received: order={order!r}")
-        channels = self.code_shape[-1]
-        if groups < 1 or channels % groups:
-            raise ValueError(
-                f"`groups` must divide the code's {channels} channels. Received: groups={groups!r}"
-            )
         self.filters = filters
-        self.hidden_layers = hidden_layers
+        self.hidden_layers = check_integer(hidden_layers, "hidden_layers", least=1)
         self.kernel_size = kernel_size
-        self.groups = groups
+        self.groups = check_integer(groups, "groups", least=1)
+        channels = self.code_shape[-1]
+        if channels % groups:
+            refuse("groups", f"a divisor of the code's {channels} channels", groups)
         self.mean_only = mean_only
-        self.order = order
+        self.order = check_choice(order, "order", ("forward", "reverse"))
         self.activation = keras.activations.get(activation)
         self.weight_norm = weight_norm
         options = {"groups": groups, "weight_norm": weight_norm, "dtype": self.dtype_policy}
@@ -125,22 +117,17 @@ class ConvMADE(keras.layers.Layer):
         All positions of a wavefront at once, one group of channels after the other: for the paper's
         code 22 steps a group in place of 64.
         """
-        height, width, channels = self.code_shape
-        slope = ReceptiveField.of_stack(
-            [layer.kernel_size for layer in (*self._hidden, self._output)]
-        ).slope
-        front = np.add.outer((slope + 1) * np.arange(height), np.arange(width))
-        group = np.arange(channels) * self.groups // channels
-        turn = ops.convert_to_tensor((front[..., None] * self.groups + group).astype("int32"))
+        height, width, _ = self.code_shape
+        kernels = [layer.kernel_size for layer in (*self._hidden, self._output)]
         noise = self._laid_out(noise)
 
-        def step(number, x):
+        def transformed(x):
             shift, log_scale = self._maps(x)
-            scaled = noise if log_scale is None else noise * ops.exp(log_scale)
-            return ops.where(ops.equal(turn, number), scaled + shift, x)
+            return shift + (noise if log_scale is None else noise * ops.exp(log_scale))
 
-        steps = (int(front.max()) + 1) * self.groups
-        return self._flat(ops.fori_loop(0, steps, step, ops.zeros_like(noise)))
+        # A group is right once those before it are, and is then made again, to the same values.
+        front = Wavefront(height, width, ReceptiveField.of_stack(kernels).slope)
+        return self._flat(front.fill(transformed, ops.zeros_like(noise), rounds=self.groups))
 
     def _maps(self, x):
         for layer in self._hidden:
@@ -168,15 +155,5 @@ class ConvMADE(keras.layers.Layer):
         return output, None if self.mean_only else output
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "code_shape": self.code_shape,
-            "filters": self.filters,
-            "hidden_layers": self.hidden_layers,
-            "kernel_size": self.kernel_size,
-            "groups": self.groups,
-            "mean_only": self.mean_only,
-            "order": self.order,
-            "activation": keras.activations.serialize(self.activation),
-            "weight_norm": self.weight_norm,
-        }
+        activation = keras.activations.serialize(self.activation)
+        return {**super().get_config(), "activation": activation}

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from vlae_tf.checks import check_integer
 from vlae_tf.layers.kernel_layer import KernelLayer
 
 
@@ -10,9 +11,12 @@ class Dense(KernelLayer):
 
     Args:
         units: number of outputs.
-        **kwargs: those of `KernelLayer`.
+        **kwargs: arguments of `KernelLayer`.
 
     Input shape: `(batch, ..., features)`; output shape: `(batch, ..., units)`.
+
+    Raises:
+        ValueError: for `units` that are not a positive integer.
 
     Example:
         >>> import keras
@@ -26,7 +30,7 @@ class Dense(KernelLayer):
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
-        self.units = units
+        self.units = check_integer(units, "units", least=1)
 
     def kernel_shape(self, input_shape):
         return (input_shape[-1], self.units)
@@ -36,6 +40,3 @@ class Dense(KernelLayer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}

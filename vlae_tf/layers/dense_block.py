@@ -1,12 +1,14 @@
 import keras
 from keras import ops
 
+from vlae_tf.checks import check_integer
 from vlae_tf.layers.activations import elu
+from vlae_tf.layers.composite_layer import CompositeLayer
 from vlae_tf.layers.conv2d import Conv2D
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class DenseBlock(keras.layers.Layer):
+class DenseBlock(CompositeLayer):
     """Densely connected block: each convolution sees all that the ones before it have made.
 
         h_0 = x,    h_k = [h_{k-1}, conv_k(elu(h_{k-1}))]    for k = 1..steps,    y = W elu(h_steps)
@@ -18,18 +20,18 @@ class DenseBlock(keras.layers.Layer):
         filters: number of output channels.
         steps: number of convolutions; the paper has 3.
         growth: channels that each of them adds; half of `filters` unless given.
-        kernel_size: of the convolutions.
-        strides: factor by which the map shrinks.
-        upsample: factor by which it grows.
-        dropout: rate on what each convolution adds.
+        kernel_size: size of their kernels, an integer or two.
+        strides: the map shrinks by this factor.
+        upsample: the map grows by this factor.
+        dropout: rate of the dropout of what each convolution adds.
         weight_norm: whether the convolutions are weight-normalised.
-        seed: of the dropout.
+        seed: seed of the dropout.
 
     Input shape: `(batch, height, width, channels)`; output shape: `(batch, height / strides *
     upsample, width / strides * upsample, filters)`.
 
     Raises:
-        ValueError: for fewer than one step, or a growth that is not positive.
+        ValueError: for `filters`, `steps` or `growth` that are not positive integers.
 
     Example:
         >>> import keras
@@ -55,29 +57,19 @@ class DenseBlock(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.steps = steps
-        self.growth = max(filters // 2, 1) if growth is None else growth
-        if steps < 1 or self.growth < 1:
-            raise ValueError(
-                "`steps` and `growth` must be positive. "
-                f"Received: steps={steps!r}, growth={growth!r}"
-            )
+        super().__init__(dropout, weight_norm, seed, **kwargs)
+        self.filters = check_integer(filters, "filters", least=1)
+        self.steps = check_integer(steps, "steps", least=1)
+        growth = max(filters // 2, 1) if growth is None else growth
+        self.growth = check_integer(growth, "growth", least=1)
         self.kernel_size = kernel_size
         self.strides = strides
         self.upsample = upsample
-        self.dropout = dropout
-        self.weight_norm = weight_norm
-        self.seed = seed
-        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        options = self._options()
         self._resize = None
         if (strides, upsample) != (1, 1):
             self._resize = Conv2D(filters, 3, strides=strides, upsample=upsample, **options)
         self._convolutions = [Conv2D(self.growth, kernel_size, **options) for _ in range(steps)]
-        self._drop = (
-            keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
-        )
         self._output = Conv2D(filters, 1, **options)
 
     def build(self, input_shape):
@@ -95,9 +87,7 @@ class DenseBlock(keras.layers.Layer):
         # What is there already need not go through the activation again in each step.
         activated = elu(h)
         for convolution in self._convolutions:
-            added = convolution(activated)
-            if self._drop is not None:
-                added = self._drop(added, training=training)
+            added = self._dropped(convolution(activated), training)
             activated = ops.concatenate([activated, elu(added)], axis=-1)
         return self._output(activated)
 
@@ -105,17 +95,3 @@ class DenseBlock(keras.layers.Layer):
         if self._resize is not None:
             input_shape = self._resize.compute_output_shape(input_shape)
         return (*input_shape[:-1], self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "steps": self.steps,
-            "growth": self.growth,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "upsample": self.upsample,
-            "dropout": self.dropout,
-            "weight_norm": self.weight_norm,
-            "seed": self.seed,
-        }

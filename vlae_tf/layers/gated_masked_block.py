@@ -2,12 +2,13 @@ import keras
 from keras import ops
 
 from vlae_tf.layers.activations import elu, gate_halves, sigmoid
+from vlae_tf.layers.composite_layer import CompositeLayer
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class GatedMaskedBlock(keras.layers.Layer):
+class GatedMaskedBlock(CompositeLayer):
     """Gated residual block of two masked convolutions, each conditioned on the code.
 
         h = conv(elu(x)) + V1 c
@@ -18,14 +19,14 @@ class GatedMaskedBlock(keras.layers.Layer):
 
     Args:
         filters: number of channels, of input and output alike.
-        kernel_size: of the masked convolutions.
-        dropout: rate between them.
+        kernel_size: size of the masked kernels, an integer or two.
+        dropout: rate of the dropout between the masked convolutions.
         weight_norm: whether the convolutions are weight-normalised.
-        seed: of the dropout.
+        seed: seed of the dropout.
         groups: number of ordered channel groups (`MaskedConv2D`).
 
     Call arguments: `inputs` `(batch, height, width, filters)`, and `conditioning` `(batch, height,
-    width, maps)` or None. Output shape: as `inputs`.
+    width, maps)` or None. Output shape: that of `inputs`.
 
     Example:
         >>> import keras
@@ -39,29 +40,16 @@ class GatedMaskedBlock(keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        filters,
-        kernel_size=3,
-        dropout=0.0,
-        weight_norm=False,
-        seed=None,
-        groups=1,
-        **kwargs,
+        self, filters, kernel_size=3, dropout=0.0, weight_norm=False, seed=None, groups=1, **kwargs
     ):
-        super().__init__(**kwargs)
+        super().__init__(dropout, weight_norm, seed, **kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
-        self.dropout = dropout
-        self.weight_norm = weight_norm
-        self.seed = seed
         self.groups = groups
-        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        options = self._options()
         masked = {"groups": groups, **options}
         self._first = MaskedConv2D(filters, kernel_size, **masked)
         self._second = MaskedConv2D(2 * filters, kernel_size, init_scale=0.1, **masked)
-        self._drop = (
-            keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
-        )
         self._first_condition = Conv2D(filters, 1, use_bias=False, **options)
         self._second_condition = Conv2D(2 * filters, 1, use_bias=False, init_scale=0.1, **options)
 
@@ -76,10 +64,7 @@ class GatedMaskedBlock(keras.layers.Layer):
         h = self._first(elu(inputs), cache=cache)
         if conditioning is not None:
             h = h + self._first_condition(conditioning, cache=cache)
-        h = ops.elu(h)
-        if self._drop is not None:
-            h = self._drop(h, training=training)
-        h = self._second(h, cache=cache)
+        h = self._second(self._dropped(ops.elu(h), training), cache=cache)
         if conditioning is not None:
             h = h + self._second_condition(conditioning, cache=cache)
         a, b = gate_halves(h, self.groups)
@@ -87,14 +72,3 @@ class GatedMaskedBlock(keras.layers.Layer):
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return inputs_shape
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "dropout": self.dropout,
-            "weight_norm": self.weight_norm,
-            "seed": self.seed,
-            "groups": self.groups,
-        }

@@ -4,7 +4,7 @@ from vlae_tf.layers.activations import elu
 from vlae_tf.layers.gated_stack_block import GatedStackBlock
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 from vlae_tf.layers.stacked_pixelcnn import StackedPixelCNN
-from vlae_tf.layers.wavefront.receptive_field import ReceptiveField, sides
+from vlae_tf.layers.wavefront import ReceptiveField, sides
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -31,11 +31,11 @@ class GatedPixelCNN(StackedPixelCNN):
         output_channels: number of parameters for each pixel (1 for a binary image).
         filters: number of channels of each stack.
         blocks: number of layers after the first.
-        first_kernel_size: of the first layer, an integer or two: height, which is odd, and width.
-        block_kernel_size: of the blocks, likewise.
-        dropout: rate inside the blocks.
+        first_kernel_size: size of the first kernel, an integer or two; the height is odd.
+        block_kernel_size: size of the kernels in the blocks, likewise.
+        dropout: rate of the dropout inside the blocks.
         weight_norm: whether the convolutions are weight-normalised.
-        seed: of the dropout.
+        seed: seed of the dropout.
         groups: number of ordered channel groups: 1, or as many as the images have channels. At
             its own place a channel sees those before it, and the outputs fall into as many groups,
             one for each channel.
@@ -61,12 +61,13 @@ class GatedPixelCNN(StackedPixelCNN):
 
     least_blocks = 1
 
-    def _make_layers(self, options):
+    def _make_layers(self):
+        options = self._options()
         first = self.filters, self.first_kernel_size
         self._vertical = MaskedConv2D(*first, mask_type="above", **options)
         self._horizontal = MaskedConv2D(*first, mask_type="A", groups=self.groups, **options)
-        self._blocks = self._make_blocks(GatedStackBlock, options)
-        self._output = self._make_output(options)
+        self._blocks = self._make_blocks(GatedStackBlock)
+        self._output = self._make_output()
 
     @property
     def receptive_field(self):

@@ -3,12 +3,13 @@ from keras import ops
 
 from vlae_tf.checks import check_pair
 from vlae_tf.layers.activations import gate_halves, sigmoid
+from vlae_tf.layers.composite_layer import CompositeLayer
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.masked_conv2d import MaskedConv2D, pointwise
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class GatedStackBlock(keras.layers.Layer):
+class GatedStackBlock(CompositeLayer):
     """One layer of a gated PixelCNN: a step of the vertical and one of the horizontal stack.
 
         v' = V * v + U1 c                                    y = gate(v')
@@ -21,15 +22,15 @@ class GatedStackBlock(keras.layers.Layer):
 
     Args:
         filters: number of channels of each stack.
-        kernel_size: of V, an integer or two; H has its width.
-        dropout: rate on what enters V and H.
+        kernel_size: size of V, an integer or two; H has its width.
+        dropout: rate of the dropout of what enters V and H.
         weight_norm: whether the convolutions are weight-normalised.
-        seed: of the dropout.
+        seed: seed of the dropout.
         groups: number of ordered channel groups of the horizontal stack (`MaskedConv2D`).
 
     Call arguments: `vertical` and `horizontal`, `(batch, height, width, filters)`, and
-    `conditioning` `(batch, height, width, maps)` or None. Output: the pair (y, z), shapes as the
-    inputs.
+    `conditioning` `(batch, height, width, maps)` or None. Output: the pair (y, z),
+    of the inputs' shapes.
 
     Example:
         >>> import keras
@@ -45,23 +46,13 @@ class GatedStackBlock(keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        filters,
-        kernel_size=3,
-        dropout=0.0,
-        weight_norm=False,
-        seed=None,
-        groups=1,
-        **kwargs,
+        self, filters, kernel_size=3, dropout=0.0, weight_norm=False, seed=None, groups=1, **kwargs
     ):
-        super().__init__(**kwargs)
+        super().__init__(dropout, weight_norm, seed, **kwargs)
         self.filters = filters
         self.kernel_size = check_pair(kernel_size, "kernel_size")
-        self.dropout = dropout
-        self.weight_norm = weight_norm
-        self.seed = seed
         self.groups = groups
-        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        options = self._options()
         row = (1, self.kernel_size[1])
         self._vertical = MaskedConv2D(2 * filters, self.kernel_size, mask_type="rows", **options)
         self._horizontal = MaskedConv2D(2 * filters, row, groups=groups, **options)
@@ -69,9 +60,6 @@ class GatedStackBlock(keras.layers.Layer):
         self._output = pointwise(filters, groups, init_scale=0.1, **options)
         self._vertical_condition = Conv2D(2 * filters, 1, use_bias=False, **options)
         self._horizontal_condition = Conv2D(2 * filters, 1, use_bias=False, **options)
-        self._drop = (
-            keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
-        )
 
     def build(self, vertical_shape, horizontal_shape, conditioning_shape=None):
         self._vertical.build(vertical_shape)
@@ -84,9 +72,8 @@ class GatedStackBlock(keras.layers.Layer):
 
     def call(self, vertical, horizontal, conditioning=None, training=False, cache=None):
         skip = horizontal
-        if self._drop is not None:
-            vertical = self._drop(vertical, training=training)
-            horizontal = self._drop(horizontal, training=training)
+        vertical = self._dropped(vertical, training)
+        horizontal = self._dropped(horizontal, training)
         # Along a wavefront the vertical stack runs ahead, of the conditioning too.
         here = cache and cache.ahead(0)
         vertical = self._vertical(vertical, cache=cache)
@@ -104,17 +91,6 @@ class GatedStackBlock(keras.layers.Layer):
 
     def compute_output_shape(self, vertical_shape, horizontal_shape, conditioning_shape=None):
         return vertical_shape, horizontal_shape
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "dropout": self.dropout,
-            "weight_norm": self.weight_norm,
-            "seed": self.seed,
-            "groups": self.groups,
-        }
 
 
 def _gate(maps, groups=1):

@@ -3,11 +3,12 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import add_bias
+from vlae_tf.layers.configured_layer import ConfiguredLayer
 
 _EPSILON = 1e-12
 
 
-class KernelLayer(keras.layers.Layer):
+class KernelLayer(ConfiguredLayer):
     """A linear layer `y = op(x, W) + b` whose kernel may be masked and weight-normalised.
 
     The one place that knows how a kernel is made. With a constant mask M and weight normalisation
@@ -15,7 +16,7 @@ class KernelLayer(keras.layers.Layer):
         W = g * (M * V) / ||M * V||        (norm over all axes but the last, one g for each output)
 
     and `W = M * V` without. The mask is multiplied in at every call, so what it forbids is exactly
-    zero from the first step on. Subclasses say the kernel's shape, its mask and the operation.
+    zero from the first step on. Subclasses define the kernel's shape, its mask and the operation.
 
     With weight normalisation, `initialize_from_data` sets g and b so that on one batch every
     output has mean 0 and standard deviation `init_scale`.
@@ -134,40 +135,5 @@ class KernelLayer(keras.layers.Layer):
         self.initializing_from_data = False
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "use_bias": self.use_bias,
-            "weight_norm": self.weight_norm,
-            "init_scale": self.init_scale,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
-
-
-def initialize_from_data(model, *inputs, run=None):
-    """Data-dependent initialisation of every weight-normalised layer of `model`, on one batch.
-
-    Runs `run(*inputs)`, which is the model itself unless given, once and eagerly; each layer
-    normalises its outputs before it hands them on. A layer without a bias gets the standard
-    deviation only.
-
-    Example:
-        >>> import keras
-        >>> from vlae_tf.layers import Dense, initialize_from_data
-        >>> layer = Dense(2, weight_norm=True)
-        >>> layer.build((None, 3))
-        >>> batch = keras.random.normal((8, 3), seed=0)
-        >>> initialize_from_data(layer, batch)
-        >>> bool(keras.ops.all(keras.ops.abs(keras.ops.std(layer(batch), axis=0) - 1) < 1e-3))
-        True
-
-    Reference:
-        Salimans & Kingma, "Weight Normalization", 2016, section 3.
-    """
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, KernelLayer)]
-    try:
-        for layer in layers:
-            layer.initializing_from_data = True
-        (run or model)(*inputs)
-    finally:
-        for layer in layers:
-            layer.initializing_from_data = False
+        initializer = keras.initializers.serialize(self.kernel_initializer)
+        return {**super().get_config(), "kernel_initializer": initializer}

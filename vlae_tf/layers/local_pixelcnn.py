@@ -5,7 +5,7 @@ from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.gated_masked_block import GatedMaskedBlock
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 from vlae_tf.layers.stacked_pixelcnn import StackedPixelCNN
-from vlae_tf.layers.wavefront.receptive_field import ReceptiveField
+from vlae_tf.layers.wavefront import ReceptiveField
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -23,11 +23,11 @@ class LocalPixelCNN(StackedPixelCNN):
         output_channels: number of parameters for each pixel (1 for a binary image).
         filters: number of channels of the stack.
         blocks: number of gated residual blocks.
-        first_kernel_size: of the type A convolution.
-        block_kernel_size: of the convolutions in the blocks.
-        dropout: rate inside the blocks.
+        first_kernel_size: size of the type A kernel, an integer or two; the height is odd.
+        block_kernel_size: size of the kernels in the blocks, likewise.
+        dropout: rate of the dropout inside the blocks.
         weight_norm: whether the convolutions are weight-normalised.
-        seed: of the dropout.
+        seed: seed of the dropout.
         groups: number of ordered channel groups: 1, or as many as the images have channels. At
             its own place a channel sees those before it, and the outputs fall into as many groups,
             one for each channel.
@@ -48,13 +48,14 @@ class LocalPixelCNN(StackedPixelCNN):
         van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, section 2.
     """
 
-    def _make_layers(self, options):
+    def _make_layers(self):
+        options = self._options()
         self._first = MaskedConv2D(
             self.filters, self.first_kernel_size, mask_type="A", groups=self.groups, **options
         )
         self._condition = Conv2D(self.filters, 1, use_bias=False, **options)
-        self._blocks = self._make_blocks(GatedMaskedBlock, options)
-        self._output = self._make_output(options)
+        self._blocks = self._make_blocks(GatedMaskedBlock)
+        self._output = self._make_output()
 
     @property
     def receptive_field(self):

@@ -3,11 +3,13 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import scan
+from vlae_tf.checks import check_integer, check_integers, refuse
+from vlae_tf.layers.configured_layer import ConfiguredLayer
 from vlae_tf.layers.masked_dense import MaskedDense
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class MADE(keras.layers.Layer):
+class MADE(ConfiguredLayer):
     """Masked autoencoder: output i is a function of the inputs that come before input i.
 
         shift_i, log_scale_i = f_i(x_<i)        (mean-only: no log_scale, the flow keeps volume)
@@ -23,7 +25,7 @@ class MADE(keras.layers.Layer):
             some outputs do not see the last inputs before them.
         mean_only: whether only the shift is made. The paper found mean-only flows more stable.
         order: "forward", "reverse", or a permutation of 0..d-1: the rank of each input.
-        activation: of the hidden layers.
+        activation: activation of the hidden layers.
         context_size: number of features of an optional context that every output may see.
         weight_norm: whether the kernels are weight-normalised.
 
@@ -32,7 +34,7 @@ class MADE(keras.layers.Layer):
     for a mean-only flow. The outputs start near 0, so that the flow starts near the identity.
 
     Raises:
-        ValueError: for an order that is not a permutation, no hidden layer, or a context that is
+        ValueError: for invalid sizes, an order that is not a permutation, or a context that is
             missing or not expected.
 
     Example:
@@ -59,17 +61,12 @@ class MADE(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if event_size < 1 or not hidden_units or min(hidden_units) < 1:
-            raise ValueError(
-                "`event_size` must be positive and `hidden_units` a list of positive sizes. "
-                f"Received: event_size={event_size!r}, hidden_units={hidden_units!r}"
-            )
-        self.event_size = event_size
-        self.hidden_units = list(hidden_units)
+        self.event_size = check_integer(event_size, "event_size", least=1)
+        self.hidden_units = check_integers(hidden_units, "hidden_units", least=1)
         self.mean_only = mean_only
         self.order = order if isinstance(order, str) else [int(rank) for rank in order]
         self.activation = keras.activations.get(activation)
-        self.context_size = context_size
+        self.context_size = check_integer(context_size, "context_size", least=0)
         self.weight_norm = weight_norm
 
         ranks = _ranks(order, event_size)
@@ -190,16 +187,8 @@ class MADE(keras.layers.Layer):
         return output, None if self.mean_only else output
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "event_size": self.event_size,
-            "hidden_units": self.hidden_units,
-            "mean_only": self.mean_only,
-            "order": self.order,
-            "activation": keras.activations.serialize(self.activation),
-            "context_size": self.context_size,
-            "weight_norm": self.weight_norm,
-        }
+        activation = keras.activations.serialize(self.activation)
+        return {**super().get_config(), "activation": activation}
 
 
 def _hidden_degrees(units, event_size):
@@ -223,8 +212,5 @@ def _ranks(order, event_size):
     if isinstance(order, str) and order in ("forward", "reverse"):
         return np.arange(event_size)[:: 1 if order == "forward" else -1]
     if isinstance(order, str) or sorted(order) != list(range(event_size)):
-        raise ValueError(
-            "`order` must be 'forward', 'reverse', or a permutation of "
-            f"0..{event_size - 1}. Received: order={order!r}"
-        )
+        refuse("order", f"'forward', 'reverse', or a permutation of 0..{event_size - 1}", order)
     return np.asarray(order)

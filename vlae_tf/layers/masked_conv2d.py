@@ -2,10 +2,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.checks import check_pair
+from vlae_tf.checks import check_choice, check_integer, check_pair, refuse
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.kernel_layer import KernelLayer
-from vlae_tf.layers.wavefront.receptive_field import sides
+from vlae_tf.layers.wavefront import sides
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -21,10 +21,10 @@ class MaskedConv2D(KernelLayer):
     | "above" | yes        | no                      | no           | no                       |
     | "rows"  | yes        | yes                     | yes          | yes                      |
 
-    A stack that starts with type A and goes on with type B is autoregressive; so is one that starts
-    with "above" and goes on with "rows" (the vertical stack of a gated PixelCNN). With `groups` > 1
-    the channels fall into that many ordered groups (three for R, G, B): at the pixel itself group g
-    sees the groups before it (type A), or those and itself (type B).
+    A stack that starts with type A and continues with type B is autoregressive; so is one that
+    starts with "above" and continues with "rows" (the vertical stack of a gated PixelCNN). With
+    `groups` > 1 the channels fall into that many ordered groups (three for R, G, B): at the pixel
+    itself group g sees the groups before it (type A), or those and itself (type B).
 
     Rows below the pixel are never allowed, so the kernel does not store them: a 3x3 layer costs six
     taps.
@@ -35,7 +35,7 @@ class MaskedConv2D(KernelLayer):
             is odd; an even width has one column more to the left of the pixel than to the right.
         mask_type: "A", "B", "above" or "rows".
         groups: number of ordered channel groups in input and output.
-        **kwargs: those of `KernelLayer`.
+        **kwargs: arguments of `KernelLayer`.
 
     Input shape: `(batch, height, width, channels)`; output shape: `(batch, height, width,
     filters)`.
@@ -58,19 +58,11 @@ class MaskedConv2D(KernelLayer):
     def __init__(self, filters, kernel_size, mask_type="B", groups=1, **kwargs):
         super().__init__(**kwargs)
         self.kernel_size = check_pair(kernel_size, "kernel_size", odd_height=True)
-        if mask_type not in ("A", "B", "above", "rows"):
-            raise ValueError(
-                "`mask_type` must be 'A' (without the pixel itself), 'B' (with it), 'above' or "
-                f"'rows'. Received: mask_type={mask_type!r}"
-            )
-        if groups < 1 or filters < 1 or filters % groups:
-            raise ValueError(
-                "`filters` must be a positive multiple of `groups`. "
-                f"Received: filters={filters!r}, groups={groups!r}"
-            )
-        self.filters = filters
-        self.mask_type = mask_type
-        self.groups = groups
+        self.mask_type = check_choice(mask_type, "mask_type", ("A", "B", "above", "rows"))
+        self.groups = check_integer(groups, "groups", least=1)
+        self.filters = check_integer(filters, "filters", least=1)
+        if filters % groups:
+            refuse("filters", f"a multiple of `groups`, {groups}", filters)
 
     def kernel_shape(self, input_shape):
         channels = input_shape[-1]
@@ -143,15 +135,6 @@ class MaskedConv2D(KernelLayer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "mask_type": self.mask_type,
-            "groups": self.groups,
-        }
 
 
 def pointwise(filters, groups=1, **kwargs):

@@ -11,7 +11,7 @@ class MaskedDense(Dense):
     Args:
         units: number of outputs.
         mask: array of 0 and 1, `(features, units)`: which input may reach which output.
-        **kwargs: those of `KernelLayer`.
+        **kwargs: arguments of `KernelLayer`.
 
     Input shape: `(batch, features)`; output shape: `(batch, units)`.
 
@@ -41,6 +41,3 @@ class MaskedDense(Dense):
                 f"Received: mask with shape {mask.shape}"
             )
         return mask
-
-    def get_config(self):
-        return {**super().get_config(), "mask": self.mask}

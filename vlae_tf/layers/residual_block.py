@@ -3,28 +3,29 @@ from keras import ops
 
 from vlae_tf.checks import check_pair
 from vlae_tf.layers.activations import elu
+from vlae_tf.layers.composite_layer import CompositeLayer
 from vlae_tf.layers.conv2d import Conv2D
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class ResidualBlock(keras.layers.Layer):
+class ResidualBlock(CompositeLayer):
     """Pre-activation residual block of two convolutions.
 
         y = skip(x) + conv(elu(conv(elu(x))))
 
-    The first convolution changes the size of the map; where size or channels change the skip is a
-    convolution too, as small as it can be, and the identity where they do not.
+    The first convolution changes the size of the map. Where size or channels change, the skip is a
+    convolution too, the smallest that does it; elsewhere it is the identity.
 
     Args:
         filters: number of output channels.
-        kernel_size: of the two convolutions, an integer or two.
+        kernel_size: size of both kernels, an integer or two.
         strides: the map shrinks by this factor.
         upsample: the map grows by this factor.
-        dropout: rate between the two convolutions.
+        dropout: rate of the dropout between the two convolutions.
         weight_norm: whether the convolutions are weight-normalised.
-        seed: of the dropout.
+        seed: seed of the dropout.
 
-    Input shape: `(batch, height, width, channels)`; output shape: as `Conv2D`.
+    Input shape: `(batch, height, width, channels)`; output shape: that of `Conv2D`.
 
     Example:
         >>> import keras
@@ -48,15 +49,12 @@ class ResidualBlock(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(dropout, weight_norm, seed, **kwargs)
         self.filters = filters
         self.kernel_size = check_pair(kernel_size, "kernel_size")
         self.strides = strides
         self.upsample = upsample
-        self.dropout = dropout
-        self.weight_norm = weight_norm
-        self.seed = seed
-        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        options = self._options()
         self._first = Conv2D(filters, kernel_size, strides=strides, upsample=upsample, **options)
         # A small second convolution makes a deep stack start near the identity.
         self._second = Conv2D(
@@ -66,9 +64,6 @@ class ResidualBlock(keras.layers.Layer):
             init_scale=0.1,
             **options,
         )
-        self._drop = (
-            keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
-        )
         self._skip = None
 
     def build(self, input_shape):
@@ -76,34 +71,14 @@ class ResidualBlock(keras.layers.Layer):
         shape = self._first.compute_output_shape(input_shape)
         self._second.build(shape)
         if self.strides != 1 or self.upsample != 1 or input_shape[-1] != self.filters:
-            self._skip = Conv2D(
-                self.filters,
-                self.upsample,
-                strides=self.strides,
-                upsample=self.upsample,
-                weight_norm=self.weight_norm,
-                dtype=self.dtype_policy,
-            )
+            sizes = {"strides": self.strides, "upsample": self.upsample}
+            self._skip = Conv2D(self.filters, self.upsample, **sizes, **self._options())
             self._skip.build(input_shape)
 
     def call(self, inputs, training=False, cache=None):
-        h = ops.elu(self._first(elu(inputs), cache=cache))
-        if self._drop is not None:
-            h = self._drop(h, training=training)
+        h = self._dropped(ops.elu(self._first(elu(inputs), cache=cache)), training)
         skip = inputs if self._skip is None else self._skip(inputs, cache=cache)
         return skip + self._second(h, cache=cache)
 
     def compute_output_shape(self, input_shape):
         return self._first.compute_output_shape(input_shape)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "upsample": self.upsample,
-            "dropout": self.dropout,
-            "weight_norm": self.weight_norm,
-            "seed": self.seed,
-        }

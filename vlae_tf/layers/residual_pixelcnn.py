@@ -1,15 +1,16 @@
 import keras
 
-from vlae_tf.checks import check_pair
+from vlae_tf.checks import check_integer, check_pair
 from vlae_tf.layers.activations import elu
+from vlae_tf.layers.composite_layer import CompositeLayer
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 from vlae_tf.layers.residual_block import ResidualBlock
-from vlae_tf.layers.wavefront.receptive_field import ReceptiveField
+from vlae_tf.layers.wavefront import ReceptiveField
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class ResidualPixelCNN(keras.layers.Layer):
+class ResidualPixelCNN(CompositeLayer):
     """The paper's decoder of binary images: few and narrow masked convolutions, their weights tied.
 
         h_1 = A * [x, c],        h_k = h_{k-1} + B * elu(h_{k-1})    for k = 2..depth
@@ -26,13 +27,13 @@ class ResidualPixelCNN(keras.layers.Layer):
         output_channels: number of parameters for each pixel (1 for a binary image).
         filters: number of channels of the stack.
         depth: number of masked convolutions, the first included.
-        kernel_size: of the masked convolutions, odd, an integer or two.
+        kernel_size: size of the masked kernels, an integer or two; the height is odd.
         pointwise_blocks: number of 1x1 residual blocks in each place.
         tied: whether all masked convolutions of type B are one layer. The paper ties them on static
             MNIST, against overfitting; untied was better on larger sets.
-        dropout: rate inside the 1x1 residual blocks.
+        dropout: rate of the dropout inside the 1x1 residual blocks.
         weight_norm: whether the convolutions are weight-normalised, as in the paper.
-        seed: of the dropout.
+        seed: seed of the dropout.
 
     Call arguments: `inputs` `(batch, height, width, channels)`, scaled to about -1..1;
     `conditioning` `(batch, height, width, maps)` or None. Output shape: `(batch, height, width,
@@ -65,22 +66,14 @@ class ResidualPixelCNN(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        if depth < 1 or pointwise_blocks < 0:
-            raise ValueError(
-                "`depth` must be positive and `pointwise_blocks` not negative. "
-                f"Received: depth={depth!r}, pointwise_blocks={pointwise_blocks!r}"
-            )
-        self.output_channels = output_channels
-        self.filters = filters
-        self.depth = depth
+        super().__init__(dropout, weight_norm, seed, **kwargs)
+        self.output_channels = check_integer(output_channels, "output_channels", least=1)
+        self.filters = check_integer(filters, "filters", least=1)
+        self.depth = check_integer(depth, "depth", least=1)
         self.kernel_size = check_pair(kernel_size, "kernel_size")
-        self.pointwise_blocks = pointwise_blocks
+        self.pointwise_blocks = check_integer(pointwise_blocks, "pointwise_blocks", least=0)
         self.tied = tied
-        self.dropout = dropout
-        self.weight_norm = weight_norm
-        self.seed = seed
-        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        options = self._options()
         self._first = MaskedConv2D(filters, self.kernel_size, mask_type="A", **options)
         # A convolution of the concatenation is the sum of two. Type B: the code is no secret, so
         # a pixel may see the map at its own place.
@@ -90,17 +83,11 @@ class ResidualPixelCNN(keras.layers.Layer):
             for _ in range(min(depth - 1, 1) if tied else depth - 1)
         ]
         self._pointwise = [
-            ResidualBlock(
-                filters,
-                kernel_size=1,
-                dropout=dropout,
-                seed=None if seed is None else seed + index,
-                **options,
-            )
+            ResidualBlock(filters, kernel_size=1, **self._block_options(index))
             for index in range((depth - 1) // 2 * pointwise_blocks)
         ]
         # The parameters of a distribution are float32 whatever the policy.
-        self._output = Conv2D(output_channels, 1, weight_norm=weight_norm, dtype="float32")
+        self._output = Conv2D(output_channels, 1, **{**options, "dtype": "float32"})
 
     @property
     def receptive_field(self):
@@ -129,17 +116,3 @@ class ResidualPixelCNN(keras.layers.Layer):
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return (*inputs_shape[:-1], self.output_channels)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "output_channels": self.output_channels,
-            "filters": self.filters,
-            "depth": self.depth,
-            "kernel_size": self.kernel_size,
-            "pointwise_blocks": self.pointwise_blocks,
-            "tied": self.tied,
-            "dropout": self.dropout,
-            "weight_norm": self.weight_norm,
-            "seed": self.seed,
-        }

@@ -11,12 +11,12 @@ from vlae_tf.files import write_array
 class PartialResults:
     """Results of a long evaluation that outlive the process: arrays by fingerprint, a file each.
 
-    So evaluations that share a name do not touch what the others keep. A file is replaced in one
-    move: whenever the process is killed, a whole one is there.
+    Evaluations that share a path do not touch each other's files. A file is replaced in one move:
+    whenever the process is killed, a whole file is there.
 
     Args:
-        path: of the `.npy` files, whose names the fingerprints complete; none need exist. None
-            keeps the results in memory alone.
+        path: path of the `.npy` files, to whose stem the fingerprint is added; the files need not
+            exist. None keeps the results in memory only.
 
     Example:
         >>> import numpy as np
@@ -33,7 +33,7 @@ class PartialResults:
         self._arrays = {}
 
     def rows(self, fingerprint):
-        """What was saved under a fingerprint, or None.
+        """The array saved under a fingerprint, or None.
 
         Raises:
             ValueError: if its file holds something else.
@@ -51,13 +51,13 @@ class PartialResults:
         return self._arrays.get(fingerprint)
 
     def save(self, fingerprint, rows):
-        """Keeps `rows` under a fingerprint, in the place of what was there."""
+        """Keeps `rows` under a fingerprint; replaces what was there."""
         self._arrays[fingerprint] = rows
         if self.path is not None:
             write_array(self._file(fingerprint), rows)
 
     def remove(self):
-        """Forgets what was asked for or saved here, once the figures are safe elsewhere."""
+        """Deletes every array that was read or saved here, once the results are safe elsewhere."""
         while self._arrays:
             fingerprint, _ = self._arrays.popitem()
             if self.path is not None:
@@ -70,7 +70,7 @@ class PartialResults:
 
 
 def fingerprint(model, *arguments):
-    """A sha256 of everything that decides a result: weights, precision, and arrays or numbers."""
+    """The sha256 of everything that decides a result: weights, precision, arrays, numbers."""
     digest = hashlib.sha256(f"{keras.backend.backend()} {model.dtype_policy.name}".encode())
     for value in [*model.weights, *arguments]:
         value = np.ascontiguousarray(ops.convert_to_numpy(value))

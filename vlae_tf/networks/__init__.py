@@ -1,8 +1,7 @@
 """Networks: encoders, from images to features, and decoders, from codes to maps."""
 
-from vlae_tf.networks.densenet_decoder import DenseNetDecoder
-from vlae_tf.networks.densenet_encoder import DenseNetEncoder
 from vlae_tf.networks.resnet_decoder import ResNetDecoder
 from vlae_tf.networks.resnet_encoder import ResNetEncoder
+from vlae_tf.networks.unconditional import Unconditional
 
-__all__ = ["DenseNetDecoder", "DenseNetEncoder", "ResNetDecoder", "ResNetEncoder"]
+__all__ = ["ResNetDecoder", "ResNetEncoder", "Unconditional"]

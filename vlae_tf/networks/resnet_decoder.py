@@ -3,15 +3,21 @@ import math
 import keras
 from keras import ops
 
-from vlae_tf.checks import check_code_shape
-from vlae_tf.layers import Conv2D, Dense, ResidualBlock
+from vlae_tf.checks import (
+    check_code_shape,
+    check_image_shape,
+    check_integer,
+    check_integers,
+    refuse,
+)
+from vlae_tf.layers import CompositeLayer, Conv2D, Dense
 from vlae_tf.layers.activations import elu
-from vlae_tf.networks.resnet_encoder import per_stage
+from vlae_tf.networks.stages import block_class, check_blocks
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
-class ResNetDecoder(keras.layers.Layer):
-    """Residual network from a code to maps of the image's size: the mirror of `ResNetEncoder`.
+class ResNetDecoder(CompositeLayer):
+    """Residual or densely connected network from a code to maps: the mirror of `ResNetEncoder`.
 
     Two dense layers lay the code out as the smallest map, or a 3x3 convolution where the code is a
     map already; then the stages of `filters` from last to first, all but the last one ending with a
@@ -20,20 +26,23 @@ class ResNetDecoder(keras.layers.Layer):
     Args:
         image_shape: `(height, width, channels)`; height and width must be multiples of
             `2 ** (stages - 1)`.
-        maps: channels of the output, what the likelihood is told of the code.
+        maps: channels of the output, by which the likelihood knows the code.
         filters: channels of each stage, in the encoder's order.
         blocks: blocks in each stage beside the doubling one, an integer or one for each stage.
         units: size of the dense layer.
         code_shape: `(height, width, channels)` of a code laid out as a map, whose height and width
             are those of the smallest map; None for a code without a place.
-        dropout: rate inside the blocks.
+        block: "residual" for `ResidualBlock`, "dense" for `DenseBlock`. One dense block takes the
+            place of two residual ones, so give it half as many `blocks`.
+        dropout: rate of the dropout inside the blocks.
         weight_norm: whether all layers are weight-normalised.
-        seed: of the dropout.
+        seed: seed of the dropout.
 
     Input shape: `(batch, latent_dim)`; output shape: `(batch, height, width, maps)`.
 
     Raises:
-        ValueError: if the image cannot be halved that often, or a map of a code does not fit.
+        ValueError: if the image cannot be halved that often, a map of a code does not fit, for an
+            unknown `block`, or sizes that are not integers of their range.
 
     Example:
         >>> import keras
@@ -43,11 +52,9 @@ class ResNetDecoder(keras.layers.Layer):
         (2, 8, 8, 4)
 
     Reference:
-        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, appendix A (there 4 maps,
-        concatenated with the image).
+        Chen et al., "Variational Lossy Autoencoder", ICLR 2017, appendix A (residual; there 4 maps,
+        concatenated with the image) and B (densely connected).
     """
-
-    block = ResidualBlock
 
     def __init__(
         self,
@@ -57,54 +64,44 @@ class ResNetDecoder(keras.layers.Layer):
         blocks=2,
         units=384,
         code_shape=None,
+        block="residual",
         dropout=0.0,
         weight_norm=False,
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.image_shape = tuple(image_shape)
-        self.maps = maps
-        self.filters = list(filters)
-        self.blocks = blocks if isinstance(blocks, int) else list(blocks)
-        self.units = units
+        super().__init__(dropout, weight_norm, seed, **kwargs)
+        self.image_shape = check_image_shape(image_shape)
+        self.maps = check_integer(maps, "maps", least=1)
+        self.filters = check_integers(filters, "filters", least=1)
+        self.blocks = list(blocks) if isinstance(blocks, (list, tuple)) else blocks
+        self.units = check_integer(units, "units", least=1)
         self.code_shape = None if code_shape is None else check_code_shape(code_shape)
-        self.dropout = dropout
-        self.weight_norm = weight_norm
-        self.seed = seed
-        factor = 2 ** (len(self.filters) - 1)
+        self.block = block
+        make_block = block_class(block)
+        stages = len(self.filters)
+        factor = 2 ** (stages - 1)
         height, width, _ = self.image_shape
         if height % factor or width % factor:
-            raise ValueError(
-                f"`image_shape` must have height and width divisible by {factor}, for "
-                f"{len(self.filters)} stages. Received: image_shape={self.image_shape}"
-            )
+            expected = f"of height and width divisible by {factor}, for {stages} stages"
+            refuse("image_shape", expected, self.image_shape)
         self._smallest = (height // factor, width // factor, self.filters[-1])
-        options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}
+        options = self._options()
         if self.code_shape is None:
             self._dense = Dense(units, **options)
             self._layout = Dense(math.prod(self._smallest), **options)
         else:
             if self.code_shape[:2] != self._smallest[:2]:
-                raise ValueError(
-                    "`code_shape` must have the height and width of the smallest map, "
-                    f"{self._smallest[:2]}. Received: code_shape={self.code_shape}"
-                )
+                expected = f"of the height and width of the smallest map, {self._smallest[:2]}"
+                refuse("code_shape", expected, self.code_shape)
             self._dense, self._layout = None, Conv2D(self.filters[-1], 3, **options)
         self._blocks = []
-        counts = per_stage(blocks, self.filters)
-        for stage in reversed(range(len(self.filters))):
-            growing = [1] * counts[stage] + ([2] if stage else [])
-            for upsample in growing:
-                self._blocks.append(
-                    self.block(
-                        self.filters[stage - 1 if upsample == 2 else stage],
-                        upsample=upsample,
-                        dropout=dropout,
-                        seed=None if seed is None else seed + len(self._blocks),
-                        **options,
-                    )
-                )
+        counts = check_blocks(blocks, self.filters)
+        for stage in reversed(range(stages)):
+            for upsample in [1] * counts[stage] + ([2] if stage else []):
+                channels = self.filters[stage - 1 if upsample == 2 else stage]
+                block_options = self._block_options(len(self._blocks))
+                self._blocks.append(make_block(channels, upsample=upsample, **block_options))
         self._last = Conv2D(maps, 3, **options)
 
     def build(self, input_shape):
@@ -131,17 +128,3 @@ class ResNetDecoder(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.image_shape[:2], self.maps)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "image_shape": self.image_shape,
-            "maps": self.maps,
-            "filters": self.filters,
-            "blocks": self.blocks,
-            "units": self.units,
-            "code_shape": self.code_shape,
-            "dropout": self.dropout,
-            "weight_norm": self.weight_norm,
-            "seed": self.seed,
-        }

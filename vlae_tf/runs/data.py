@@ -1,8 +1,85 @@
-"""The images of a recipe."""
+"""Images of a recipe."""
+
+import copy
 
 import keras
 
+from vlae_tf.checks import refuse
 from vlae_tf.datasets import DATASETS, ImageBatches, binarised, load_arrays
+
+
+class RunData:
+    """Images of a training run, read once: those to train on, those to validate on, the batches.
+
+    Args:
+        recipe: `Recipe` of the run.
+        data_dir: folder where TFDS keeps its data.
+
+    Attributes:
+        images: training images as the model takes them, uint8 `(n, height, width, channels)`;
+            intensities where they are binarised afresh in each epoch.
+        validation_images: as the model takes them, the same in each epoch; None if there are none.
+        batches: `ImageBatches` of `images`, in an order that a resumed run repeats. Images that do
+            not fill a last batch are left out, others in each epoch.
+
+    Raises:
+        ValueError: for images that the recipe's model does not take.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> from vlae_tf.runs import Recipe, RunData
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "digits.npz"
+        >>> np.savez(path, train=np.zeros((10, 8, 8, 1), "uint8"))
+        >>> recipe = Recipe(str(path), {"latent_dim": 2}, 1, batch_size=4, validation_split=None)
+        >>> RunData(recipe).steps_per_epoch
+        2
+    """
+
+    def __init__(self, recipe, data_dir=None):
+        draw = not draws_afresh(recipe)
+        self.images = _load(recipe, recipe.train_split, data_dir, draw)
+        split = recipe.validation_split
+        self.validation_images = None if split is None else _load(recipe, split, data_dir, True)
+        self._set(recipe)
+
+    def of(self, recipe):
+        """The same images in the batches of another recipe: of another size, or another seed."""
+        other = copy.copy(self)
+        other._set(recipe)
+        return other
+
+    def _set(self, recipe):
+        self.recipe = recipe
+        self.batches = ImageBatches(
+            self.images,
+            recipe.batch_size,
+            binarise=draws_afresh(recipe),
+            seed=recipe.seed,
+            drop_remainder=len(self.images) >= recipe.batch_size,
+        )
+
+    @property
+    def image_shape(self):
+        """`(height, width, channels)`."""
+        return self.images.shape[1:]
+
+    @property
+    def steps_per_epoch(self):
+        return self.batches.num_batches
+
+    def fit_arguments(self, initial_epoch=0):
+        """Arguments for `fit`: what to train on from this epoch on, and what to validate on."""
+        self.batches.start(initial_epoch)
+        arguments = {"x": self.batches, "shuffle": False}
+        if keras.backend.backend() == "tensorflow":
+            arguments["x"] = self.batches.to_tf_dataset()
+            arguments["steps_per_epoch"] = self.steps_per_epoch
+        if self.validation_images is not None:
+            # As an array: Keras reads an `ImageBatches` as a generator, which makes TensorFlow
+            # slow.
+            arguments |= {"validation_data": self.validation_images, "validation_batch_size": 250}
+        return arguments
 
 
 def draws_afresh(recipe):
@@ -24,49 +101,6 @@ def split_images(recipe, split, seed=0, data_dir=None):
     return binarised(images, seed) if recipe.levels == 2 and images.max() > 1 else images
 
 
-def training_images(recipe, data_dir=None):
-    """uint8 `(n, height, width, channels)` as the model takes them; intensities where
-    `draws_afresh`."""
-    return _load(recipe, recipe.train_split, data_dir, draw=not draws_afresh(recipe))
-
-
-def validation_images(recipe, data_dir=None):
-    """As the model takes them, the same in each epoch; None where there is no validation."""
-    if recipe.validation_split is None:
-        return None
-    return _load(recipe, recipe.validation_split, data_dir, draw=True)
-
-
-def training_batches(recipe, images, initial_epoch=0):
-    """The batches of `training_images`, in an order of their own that a resumed run repeats.
-
-    Those that do not fill a last batch are left out, others in each epoch.
-    """
-    return ImageBatches(
-        images,
-        recipe.batch_size,
-        binarise=draws_afresh(recipe),
-        seed=recipe.seed,
-        initial_epoch=initial_epoch,
-        drop_remainder=len(images) >= recipe.batch_size,
-    )
-
-
-def training_data(recipe, images, initial_epoch=0):
-    """Arguments for `fit`: the `training_batches`, and what makes it take them as they come."""
-    batches = training_batches(recipe, images, initial_epoch)
-    if keras.backend.backend() != "tensorflow":
-        return {"x": batches, "shuffle": False}
-    steps = batches.num_batches
-    return {"x": batches.to_tf_dataset(), "steps_per_epoch": steps, "shuffle": False}
-
-
-def validation_data(images):
-    """Arguments for `fit`, to validate on these images after each epoch, if there are any."""
-    # As an array: Keras reads an `ImageBatches` as a generator, which makes TensorFlow slow.
-    return {} if images is None else {"validation_data": images, "validation_batch_size": 250}
-
-
 def _stored(recipe, split, data_dir):
     shape = recipe.model.get("image_shape")
     return load_arrays(recipe.dataset, split, data_dir, image_shape=shape)
@@ -79,9 +113,10 @@ def _load(recipe, split, data_dir, draw):
     if recipe.binarise or draws_afresh(recipe):
         return binarised(images, seed=recipe.seed) if draw else images
     if images.max() > 1:
-        raise ValueError(
-            "The images must be binary, or the recipe's `binarise` say how they become so, "
-            f"dynamic or static. Received: dataset={recipe.dataset!r} with pixels up to "
-            f"{images.max()}, binarise=None"
+        refuse(
+            "binarise",
+            '"dynamic" or "static", for images that are not binary and a model of binary images',
+            recipe.binarise,
+            received=f"binarise=None, dataset={recipe.dataset!r} with pixels up to {images.max()}",
         )
     return images

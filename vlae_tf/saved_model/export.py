@@ -1,8 +1,23 @@
 import pathlib
 
+import numpy as np
+
 from vlae_tf.backend import BACKEND
-from vlae_tf.saved_model.version import check_version, publish
+from vlae_tf.checks import check_images, check_integer, check_integers, refuse
+from vlae_tf.saved_model.version import write_version
 from vlae_tf.saved_model.warmup import write_warmup
+
+# What the signatures use of a model.
+_USED = (
+    "image_shape",
+    "latent_dim",
+    "levels",
+    "posterior",
+    "prior",
+    "likelihood",
+    "decode_rows",
+    "sample_rows",
+)
 
 
 def export(
@@ -30,44 +45,48 @@ def export(
     version's folder appears in one move when it is whole; after a failure nothing is left of it.
 
     Args:
-        model: a `VLAE`, on the TensorFlow backend. Its dtype policy is kept. In mixed precision a
-            graph's optimisation moves roundings: a few pixels in a thousand differ from Python's.
+        model: a `VAE`, or another object with its distributions, sizes and `decode_rows` and
+            `sample_rows`, on the TensorFlow backend. Its dtype policy is kept. In mixed precision
+            a few pixels in a thousand differ from Python's, since a graph rounds elsewhere.
         filepath: folder of the model, which holds one folder for each version.
         version: a positive integer; one more than the highest there is unless given.
-        importance_samples: number of codes that `log_prob` averages over, fixed from now on.
-        xla: whether XLA compiles the signatures: for GPUs. Each number of rows that comes is
-            compiled on its own, so let the server batch to `batch_sizes` and warm up.
-        png: also write `encode_png` and the like, with pictures as bytes (`PNGSignatures`).
-        warmup_images: real images, from which requests are made for each signature and batch size
-            that TensorFlow Serving answers before it takes others; None for no such requests.
-        batch_sizes: those of the requests.
+        importance_samples: number of codes that the signature `log_prob` averages over.
+        xla: whether XLA compiles the signatures: for GPUs. Each new number of rows is compiled
+            on its own, so let the server batch to `batch_sizes` and warm up.
+        png: whether to add `encode_png` and the like, with pictures as bytes (`PNGSignatures`).
+        warmup_images: real images, for requests of each signature and batch size that TensorFlow
+            Serving answers before all others; None for no such requests.
+        batch_sizes: batch sizes of these requests.
 
     Returns:
         The `pathlib.Path` of the version's folder.
 
     Raises:
-        ValueError: for an argument that cannot be, or another backend.
+        ValueError: for an invalid argument, or another backend.
         FileExistsError: if the version is there already: a version is never overwritten.
         OSError: if the folder cannot be written to, or the disk is full.
 
     Example:
         >>> import numpy as np, tensorflow as tf, vlae_tf
-        >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+        >>> from vlae_tf import likelihoods, networks, priors
+        >>> small = {"filters": [2, 4], "blocks": 0, "units": 4}
         >>> model = vlae_tf.VLAE(
-        ...     image_shape=(8, 8, 1),
-        ...     latent_dim=4,
-        ...     encoder=ResNetEncoder(filters=[4], blocks=1, units=16),
-        ...     decoder=ResNetDecoder((8, 8, 1), maps=4, filters=[4], blocks=1, units=16),
+        ...     image_shape=(4, 4, 1),
+        ...     latent_dim=2,
+        ...     encoder=networks.ResNetEncoder(**small),
+        ...     decoder=networks.ResNetDecoder((4, 4, 1), maps=2, **small),
+        ...     prior_family=priors.FlowPrior(2, steps=0),
+        ...     likelihood_family=likelihoods.BernoulliLikelihood((4, 4, 1)),
         ... )
         >>> path = vlae_tf.saved_model.export(model, "served/tiny")
         >>> path.as_posix()
         'served/tiny/1'
         >>> served = tf.saved_model.load(path)
-        >>> images = np.zeros((2, 8, 8, 1), "uint8")
+        >>> images = np.zeros((2, 4, 4, 1), "uint8")
         >>> seeds = np.array([0, 1], "int32")
         >>> answer = served.signatures["reconstruct"](image=images, seed=seeds)
         >>> answer["image"].dtype.name, tuple(answer["image"].shape)
-        ('uint8', (2, 8, 8, 1))
+        ('uint8', (2, 4, 4, 1))
 
     Reference:
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equation 11; for `log_prob`, Burda
@@ -79,41 +98,33 @@ def export(
             "the weights here, and load and export them there. Received: "
             f"KERAS_BACKEND={BACKEND!r}"
         )
-    if not hasattr(model, "likelihood"):
-        raise ValueError(f"`model` must be a `VAE`. Received: model={model!r}")
-    if type(importance_samples) is not int or importance_samples < 1:
-        raise ValueError(
-            "`importance_samples` must be a positive integer. "
-            f"Received: importance_samples={importance_samples!r}"
-        )
+    if missing := [name for name in _USED if not hasattr(model, name)]:
+        received = f"model={model!r}, without {', '.join(missing)}"
+        refuse("model", "a `vlae_tf.VAE`, or have its methods and sizes", model, received)
+    check_integer(importance_samples, "importance_samples", least=1)
+    if not check_integers(batch_sizes, "batch_sizes", least=1):
+        refuse("batch_sizes", "at least one integer", batch_sizes)
     if warmup_images is not None:
-        warmup_images = model.check_images(warmup_images).astype("uint8")
-        if not batch_sizes or any(type(size) is not int or size < 1 for size in batch_sizes):
-            raise ValueError(
-                "`batch_sizes` must be positive integers, at least one. "
-                f"Received: batch_sizes={batch_sizes!r}"
-            )
-    folder = pathlib.Path(filepath)
-    check_version(folder, version)
-
-    import tensorflow as tf
-
-    from vlae_tf.saved_model.signatures import Signatures
-
-    functions, signatures = Signatures(model, importance_samples).functions(xla, png)
-    # A bare module with the variables that are read: the model itself would bring its optimizer,
-    # its metrics and its random states along.
-    module = tf.Module()
-    read = {v.ref(): v for function in signatures.values() for v in function.variables}
-    module.weights = list(read.values())
-    # The names by which Google's inference converter finds what is to run on a TPU.
-    aliases = {f"{name}_tpu": function for name, function in functions.items()}
-    options = tf.saved_model.SaveOptions(function_aliases=aliases)
+        check_images(warmup_images, model.image_shape, model.levels)
+        warmup_images = np.asarray(warmup_images, "uint8")
 
     def write(path):
+        import tensorflow as tf
+
+        from vlae_tf.saved_model.signatures import Signatures
+
+        functions, signatures = Signatures(model, importance_samples).functions(xla, png)
+        # A bare module with the variables that are read: the model itself would bring its
+        # optimizer, its metrics and its random states along.
+        module = tf.Module()
+        read = {v.ref(): v for function in signatures.values() for v in function.variables}
+        module.weights = list(read.values())
+        # The names by which Google's inference converter finds what is to run on a TPU.
+        aliases = {f"{name}_tpu": function for name, function in functions.items()}
+        options = tf.saved_model.SaveOptions(function_aliases=aliases)
         default = {"serving_default": signatures["encode"]}
         tf.saved_model.save(module, path, signatures=signatures | default, options=options)
         if warmup_images is not None:
             write_warmup(path, signatures, warmup_images, batch_sizes)
 
-    return publish(folder, version, write)
+    return write_version(pathlib.Path(filepath), version, write)

@@ -4,29 +4,28 @@ import tensorflow as tf
 class PNGSignatures:
     """The signatures of `Signatures` with pictures as PNG bytes: `encode_png`, `sample_png`, ...
 
-    Where the others have `image`, these have `image_bytes`, a string a row. Over REST, TensorFlow
-    Serving and its clients write bytes as `{"b64": "..."}`. A picture coming in is made grey where
-    the model has one channel, and brought to its size by averaging. A binary model gets 1 where it
-    is brighter than half: white on black, as the images of the data sets; what comes out of it is
-    black and white.
+    Their input and output is `image_bytes`, one string a row, in place of `image`. Over REST,
+    TensorFlow Serving and its clients write bytes as `{"b64": "..."}`. Input pictures are made
+    grey for a model of one channel, and brought to the model's size by averaging. For a binary
+    model, pixels brighter than half become 1: white strokes on black, as in the data sets. Its
+    output pictures are black and white.
 
-    Bytes that are no PNG, JPEG, GIF or BMP are an error for the whole request.
+    Bytes in another format than PNG, JPEG, GIF or BMP are an error for the whole request.
 
     Args:
-        functions: the signatures by name.
-        image_shape: of the model's images, `(height, width, channels)`.
-        levels: of the model's pixels.
+        functions: dict of the signatures by name.
+        image_shape: shape of the model's images, `(height, width, channels)`.
+        levels: number of levels of the model's pixels.
 
     Raises:
         ValueError: for a model with neither one channel nor three, or a binary one with three.
 
     Example:
-        >>> import tensorflow as tf, vlae_tf
+        >>> import tensorflow as tf
         >>> from vlae_tf.saved_model.png_signatures import PNGSignatures
-        >>> from vlae_tf.saved_model.signatures import Signatures
-        >>> functions, _ = Signatures(vlae_tf.VLAE((8, 8, 1), latent_dim=4), 2).functions()
+        >>> functions = {"decode": lambda code: {"image": tf.ones((len(code), 8, 8, 1), tf.uint8)}}
         >>> pictures = PNGSignatures(functions, (8, 8, 1))
-        >>> answer = pictures.call("decode", code=tf.zeros((1, 4)), seed=tf.constant([0]))
+        >>> answer = pictures.call("decode", code=tf.zeros((1, 4)))
         >>> answer["image_bytes"].numpy()[0][1:4]
         b'PNG'
     """

@@ -5,29 +5,34 @@ import os
 import shutil
 import uuid
 
+from vlae_tf.checks import check_integer
 
-def publish(folder, version, write):
+
+def write_version(folder, version, write):
     """Adds a version to `folder`: `write(path)` writes it under a hidden name, then it is renamed.
 
     Args:
         folder: `pathlib.Path`, made if it is not there.
-        version: its number, or None for one more than the highest.
-        write: writes to the path that it is given.
+        version: number of the version, or None for one more than the highest.
+        write: function that writes the version to the path that it is given.
 
     Returns:
         The path of the version's folder.
 
     Raises:
+        ValueError: if `version` is not a positive integer.
         FileExistsError: if `version` is there already.
-        OSError: if it cannot be written. Nothing is left then, not even folders made on the way.
+        NotADirectoryError: if `folder` is a file.
+        OSError: if the folder cannot be written to. Nothing is left then, not even folders made on
+            the way.
     """
     import tensorflow as tf
 
-    # A server takes only numbers for versions: nothing else hides this if the process is killed.
+    _check_version(folder, version)
+    # A server takes only numbers for versions: this name hides the folder if the process is killed.
     temporary = folder / f".writing-{uuid.uuid4().hex}"
-    missing = []
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         temporary.mkdir(parents=True)
         write(temporary)
         return _rename(temporary, folder, version)
@@ -46,17 +51,14 @@ def publish(folder, version, write):
         ) from error
 
 
-def check_version(folder, version):
-    """Refuses a version that cannot be, or that is there already."""
+def _check_version(folder, version):
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(
             f"`filepath` must be a folder. Received: filepath={str(folder)!r}, a file"
         )
     if version is None:
         return
-    if type(version) is not int or version < 1:
-        raise ValueError(f"`version` must be a positive integer. Received: version={version!r}")
-    if os.path.lexists(folder / str(version)):
+    if os.path.lexists(folder / str(check_integer(version, "version", least=1))):
         raise FileExistsError(
             f"`version` must be one that {str(folder)!r} does not hold yet: leave it out for "
             f"{_next_free(folder)}. Received: version={version}"
@@ -65,7 +67,6 @@ def check_version(folder, version):
 
 def _rename(temporary, folder, version):
     while True:
-        check_version(folder, version)
         target = folder / str(version or _next_free(folder))
         try:
             return temporary.rename(target)
@@ -73,6 +74,7 @@ def _rename(temporary, folder, version):
             # Another export may have taken the number meanwhile: only an empty folder is replaced.
             if not os.path.lexists(target):
                 raise
+            _check_version(folder, version)
 
 
 def _next_free(folder):

@@ -1,23 +1,23 @@
 import numpy as np
 
-from vlae_tf.serving.serving_error import need
+from vlae_tf.checks import check_installed
 
 _FILE = "assets.extra/tf_serving_warmup_requests"
 
 
 def write_warmup(path, signatures, images, batch_sizes):
-    """Write requests that TensorFlow Serving answers for itself before it takes any from outside.
+    """Write requests that TensorFlow Serving answers to itself before it takes any other.
 
-    The first request of a signature and batch size is the slow one: kernels are chosen, memory is
-    taken, and under XLA code is compiled. One request for each signature and batch size moves that
-    to the start of the server.
+    The first request of a signature and batch size is slow: TensorFlow chooses kernels, takes
+    memory and, under XLA, compiles code. With one request for each signature and batch size, that
+    happens at the start of the server.
 
     Args:
-        path: folder of the version.
-        signatures: a dict of concrete functions by name.
-        images: real images, uint8 `(n, height, width, channels)`, used in turn; those of requests
-            with `image_bytes` are PNGs of them.
-        batch_sizes: those that the server allows (`allowed_batch_sizes` of its batching).
+        path: folder of the version, in the folder of the model.
+        signatures: dict of concrete functions by name.
+        images: real images, uint8 `(n, height, width, channels)`, used in turn; requests with
+            `image_bytes` get them as PNG.
+        batch_sizes: batch sizes that the server allows (`allowed_batch_sizes` of its batching).
 
     Raises:
         ImportError: if tensorflow-serving-api is not installed.
@@ -27,7 +27,7 @@ def write_warmup(path, signatures, images, batch_sizes):
     """
     import tensorflow as tf
 
-    need("tensorflow_serving")
+    check_installed("tensorflow_serving", "serving", "`warmup_images`")
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     file = path / _FILE
@@ -50,7 +50,7 @@ def write_warmup(path, signatures, images, batch_sizes):
 
 
 def warmup_requests(path):
-    """The `PredictRequest` messages that lie with the SavedModel in this folder, if any."""
+    """The `PredictRequest` messages beside the SavedModel in this folder, if any."""
     import tensorflow as tf
 
     file = path / _FILE

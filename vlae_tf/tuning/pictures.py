@@ -11,44 +11,50 @@ def plot_curves(results, path):
     """NLL, length of the code and active units against the latent size, and NLL against length.
 
     Args:
-        results: the `SearchResults`: completed trials are dots, and the line goes through the best
-            of each latent size.
-        path: of the picture.
+        results: `SearchResults`; completed trials are dots, and the line goes through the best of
+            each latent size.
+        path: path of the picture.
     """
-    completed, sizes = results.completed, results.of_each_size
     figure = Figure(figsize=(12, 3), dpi=100, layout="constrained")
     *panels, trade = figure.subplots(1, 4)
-    quantities = {"nll": "NLL (nats)", "code_bits": "code (bits)", "active_units": "active units"}
-    for axes, (name, label) in zip(panels, quantities.items(), strict=True):
-        for shown, style in ((completed, ".C7"), (sizes, "oC0-")):
-            axes.plot([r.latent_dim for r in shown], [r.metrics[name] for r in shown], style)
+    for axes, name in zip(panels, ("nll", "code_bits", "active_units"), strict=True):
+        _plot(axes, results, "latent_dim", name)
         axes.set_xscale("log", base=2)
-        axes.set_xticks([result.latent_dim for result in sizes])
+        axes.set_xticks([trial.latent_dim for trial in results.of_each_size])
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("latent size")
-        axes.set_ylabel(label)
     panels[-1].yaxis.set_major_locator(MaxNLocator(integer=True))
 
-    for shown, style in ((completed, ".C7"), (sizes, "oC0-")):
-        metrics = [result.metrics for result in shown]
-        trade.plot([m["code_bits"] for m in metrics], [m["nll"] for m in metrics], style)
-    for result in sizes:
-        point = result.metrics["code_bits"], result.metrics["nll"]
+    _plot(trade, results, "code_bits", "nll")
+    for trial in results.of_each_size:
+        point = trial.metrics["code_bits"], trial.metrics["nll"]
         trade.annotate(
-            str(result.latent_dim), point, xytext=(4, 4), textcoords="offset points", fontsize=8
+            str(trial.latent_dim), point, xytext=(4, 4), textcoords="offset points", fontsize=8
         )
-    trade.set_xlabel("code (bits)")
-    trade.set_ylabel("NLL (nats)")
-    for axes in (*panels, trade):
-        axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
 
 
-def plot_codes(sizes, images, path):
-    """Images, and below them one drawn from the code of each, a row for each latent size."""
+def plot_codes(trials, images, path):
+    """Images, and below them one drawn from the code of each, a row for each trial."""
     rows = {"originals": images}
-    for result in sizes:
-        again = load_run(result.folder, "float32").reconstruct(images, seed=0)
-        rows[f"size {result.latent_dim}, {result.metrics['code_bits']:.0f} bits"] = again
+    for trial in trials:
+        again = load_run(trial.folder, "float32").reconstruct(images, seed=0)
+        rows[f"size {trial.latent_dim}, {trial.metrics['code_bits']:.0f} bits"] = again
     evaluation.plot_rows(rows, path)
+
+
+_LABELS = {
+    "latent_dim": "latent size",
+    "nll": "NLL (nats)",
+    "code_bits": "code (bits)",
+    "active_units": "active units",
+}
+
+
+def _plot(axes, results, x, y):
+    for trials, style in ((results.completed, ".C7"), (results.of_each_size, "oC0-")):
+        points = [{"latent_dim": trial.latent_dim, **trial.metrics} for trial in trials]
+        axes.plot([point[x] for point in points], [point[y] for point in points], style)
+    axes.set_xlabel(_LABELS[x])
+    axes.set_ylabel(_LABELS[y])
+    axes.spines[["top", "right"]].set_visible(False)

@@ -45,8 +45,10 @@ def write_report(out, recipe, results, settings, command=None, data_dir=None):
         (out / "best_recipe.json").unlink(missing_ok=True)
     pictures = _write_pictures(out, results, settings["evaluation"]["seed"], data_dir)
     template = pathlib.Path(__file__).with_name("report.html").read_text(encoding="utf-8")
-    page = jinja2.Template(template, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    text = page.render(
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.from_string(template).render(
         **settings,
         results=results,
         columns=_COLUMNS,
@@ -54,7 +56,7 @@ def write_report(out, recipe, results, settings, command=None, data_dir=None):
         command=command,
         best_recipe=best_recipe,
     )
-    write_text(out / "report.html", text)
+    write_text(out / "report.html", page)
 
 
 def _write_pictures(out, results, seed, data_dir):

@@ -10,14 +10,15 @@ class SearchResults(collections.abc.Sequence):
 
     Args:
         trials: list of `TrialResult`.
-        space: the `SearchSpace`.
-        objective: the `SearchObjective`.
+        space: `SearchSpace`.
+        objective: `SearchObjective`.
 
     Attributes:
-        completed: those that were measured.
-        best: the completed one with the best score, of those whose code is not too long; or None.
-        of_each_size: the completed one with the best score of each latent size, by size.
-        conclusion: what the search says, in sentences.
+        completed: trials that were measured.
+        best: completed trial with the best score, among those whose code is within the limit of
+            the objective; or None.
+        of_each_size: completed trial with the best score for each latent size, sorted by size.
+        conclusion: list of sentences that sum the search up.
     """
 
     def __init__(self, trials, space, objective):

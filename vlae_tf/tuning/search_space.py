@@ -1,18 +1,19 @@
-import dataclasses
 import json
 
 import keras_tuner
 
+from vlae_tf.checks import refuse
 from vlae_tf.runs import Recipe
 
-# What decides on which images the trials are compared; and which is not for a search to choose.
+# These decide on which images the trials are compared, or are not for a search to choose.
 _FIXED = ("dataset", "binarise", "train_split", "validation_split", "initial_weights", "notes")
 
 
 class SearchSpace:
     """Fields of a recipe that are left open, and the values to try for each.
 
-    A field is named by its path in the recipe's JSON:
+    A field is named by its path in the recipe's JSON. A path steps into the "config" of a part by
+    itself:
 
     | to choose | path |
     |---|---|
@@ -21,15 +22,15 @@ class SearchSpace:
     | the prior's flow | `model.prior_family.steps`, `model.prior_family.hidden_units` |
     | free bits | `objective.free_bits` |
     | widths | `model.encoder.filters`, `model.decoder.filters`, `...network.filters` |
-    | the optimiser | `learning_rate`, `batch_size`, `global_clipnorm` |
+    | the optimiser | `optimizer.learning_rate`, `optimizer.global_clipnorm`, `batch_size` |
 
     Args:
-        recipe: the `Recipe` whose fields they are.
+        recipe: `Recipe` whose fields are searched over.
         choices: dict of path to a list of values.
 
     Raises:
-        ValueError: for a field that the recipe does not have or that a search cannot choose, for no
-            values or the same value twice, and for a value that the recipe does not take.
+        ValueError: for a field that the recipe does not have or that a search must not choose, for
+            no values or the same value twice, and for a value that the recipe does not take.
 
     Example:
         >>> from vlae_tf.runs import Recipe
@@ -43,7 +44,7 @@ class SearchSpace:
         self.base = recipe
         self.choices = {path: list(values) for path, values in choices.items()}
         if not self.choices:
-            raise ValueError("`choices` must name a field to search over. Received: choices={}")
+            refuse("choices", "a dict that names a field to search over", choices)
         for path, values in self.choices.items():
             self._check(path, values)
 
@@ -56,23 +57,23 @@ class SearchSpace:
 
     def recipe(self, values):
         """The recipe with these fields, `{path: value}`, replaced."""
-        fields = dataclasses.asdict(self.base)  # copies what is inside, too
+        fields = json.loads(self.base.to_json())
         for path, value in values.items():
             *parents, name = path.split(".")
             inner = fields
             for parent in parents:
-                inner = inner.get(parent) if isinstance(inner, dict) else None
-            if not isinstance(inner, dict):
-                raise ValueError(
-                    f"`choices` must name fields of the recipe, such as model.latent_dim, "
-                    f"learning_rate. Received: {path!r}, but the recipe has no {'.'.join(parents)}"
-                )
-            inner[name] = value
+                inner = _arguments(inner, parent).get(parent)
+                if not isinstance(inner, dict):
+                    expected = "fields of the recipe, such as model.latent_dim or batch_size"
+                    missing = f"{path!r}, but the recipe has no {'.'.join(parents)}"
+                    refuse("choices", expected, path, received=missing)
+            _arguments(inner, name)[name] = value
         try:
             return Recipe(**fields)
         except (TypeError, ValueError) as error:
+            text = ", ".join(f"{path}={value!r}" for path, value in values.items())
             raise ValueError(
-                f"`choices` must fit the recipe. Received: {_text(values)}, but {error}"
+                f"`choices` must fit the recipe. Received: {text}, but {error}"
             ) from error
 
     def values(self, hyper_parameters):
@@ -98,36 +99,26 @@ class SearchSpace:
 
     def _check(self, path, values):
         if path.split(".")[0] in _FIXED:
-            raise ValueError(
-                f"`choices` must not change what trials are compared on ({', '.join(_FIXED)}). "
-                f"Received: {path!r}"
-            )
+            expected = f"fields other than what trials are compared on ({', '.join(_FIXED)})"
+            refuse("choices", expected, path, received=repr(path))
         if not values or any(values.count(value) > 1 for value in values):
-            raise ValueError(
-                "`choices` must give each field at least one value, and no value twice. "
-                f"Received: {path}={values!r}"
-            )
+            expected = "at least one value for each field, and no value twice"
+            refuse("choices", expected, values, received=f"{path}={values!r}")
         for value in values:
-            if path == "model.latent_dim" and (isinstance(value, bool) or not _at_least_1(value)):
-                raise ValueError(
-                    f"Latent sizes must be integers of at least 1. Received: {value!r} "
-                    f"in {values!r}"
-                )
             self.recipe({path: value})
 
 
-def _at_least_1(value):
-    return isinstance(value, int) and value >= 1
+def _arguments(inner, name):
+    """Where a name is looked up: a part's own keys or, for all others, its "config"."""
+    is_argument = "class_name" in inner and name not in inner
+    return inner.setdefault("config", {}) if is_argument else inner
 
 
 def _encoded(values):
-    """As keras-tuner takes them: numbers of one type, so that it knows their order, or strings."""
+    """Values in a form that keras-tuner takes: numbers of one type, whose order it knows, or
+    strings."""
     if all(isinstance(v, int) and not isinstance(v, bool) for v in values):
         return values
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
         return [float(v) for v in values]
     return [json.dumps(v) for v in values]
-
-
-def _text(values):
-    return ", ".join(f"{path}={value!r}" for path, value in values.items())

@@ -5,18 +5,19 @@ import pathlib
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """What came out of a trial.
+    """The result of a trial.
 
     Args:
-        trial: its number, as text.
-        latent_dim: the size of its code, whether it was searched over or not.
+        trial: number of the trial, as text.
+        latent_dim: size of the code, also where it was not searched over.
         values: dict of a field's path to the value that was tried.
         status: "completed", "failed", or "unfinished".
-        metrics: of a completed trial, as `vlae_tf.evaluation.evaluate` names them; otherwise empty.
-        score: of a completed trial; otherwise None.
-        error: of a failed trial; otherwise None.
-        minutes: of training.
-        folder: the trial's run.
+        metrics: figures of a completed trial, under the names of `vlae_tf.evaluation.evaluate`;
+            empty for other trials.
+        score: score of a completed trial, or None.
+        error: reason why a trial failed, or None.
+        minutes: duration of training in minutes, or None.
+        folder: folder of the trial's run.
     """
 
     trial: str
@@ -31,7 +32,7 @@ class TrialResult:
 
     @classmethod
     def of(cls, trial, folder, space):
-        """The result of a keras-tuner `Trial` over a `SearchSpace`, whose run is in a folder."""
+        """The result of keras-tuner's `Trial` over a `SearchSpace`, whose run is in `folder`."""
         status = {"COMPLETED": "completed", "FAILED": "failed"}.get(trial.status, "unfinished")
         metrics, record, error = {}, folder / "run.json", folder / "error.txt"
         if status == "completed":

@@ -1,8 +1,11 @@
-"""The wavefront: what an autoregressive network sees, the order that this allows, and drawing."""
+"""The wavefront: what an autoregressive network sees, the order that this allows, and drawing.
+
+Nothing here knows a layer: any network that takes a `cache`, or none, can be drawn from.
+"""
 
 from vlae_tf.layers.wavefront.column_cache import ColumnCache
 from vlae_tf.layers.wavefront.drawing import draw
 from vlae_tf.layers.wavefront.order import Wavefront
-from vlae_tf.layers.wavefront.receptive_field import ReceptiveField
+from vlae_tf.layers.wavefront.receptive_field import ReceptiveField, sides
 
-__all__ = ["ColumnCache", "ReceptiveField", "Wavefront", "draw"]
+__all__ = ["ColumnCache", "ReceptiveField", "Wavefront", "draw", "sides"]

@@ -6,18 +6,18 @@ from keras import ops
 class ColumnCache:
     """What the layers of a PixelCNN remember while it runs along the wavefront of an image.
 
-    All pixels with equal t = j + (slope + 1) i are computed at once, as one *column*, an image one
-    pixel wide, `(batch, slots, 1, channels)`: row i of the image lies in slot i mod `slots`. Of a
-    masked convolution's taps, (di, dj) is the column of time t + dj + (slope + 1) di, its slots
+    All pixels with equal t = j + (slope + 1) i are computed at once, in one *column*: an image one
+    pixel wide, `(batch, slots, 1, channels)`, where row i of the image lies in slot i mod `slots`.
+    Tap (di, dj) of a masked convolution is the column of time t + dj + (slope + 1) di, its slots
     rolled by -di. So each layer computes only what is new, and keeps its last few columns.
 
-    A network is run with `cache=` in place of images: once on a first column, which tells what must
-    be kept and prepares the kernels, then once for each t. Layers are told apart by the order in
-    which they are called, so that tied weights need no care.
+    A network is run with `cache=` in place of images: once on a first column, which finds out what
+    must be kept and prepares the kernels, then once for each t. The cache knows layers by the order
+    in which they are called, so that tied weights need no care.
 
     Args:
-        slope: of the wavefront.
-        inside: maps a lead to a mask `(slots, 1, 1)`, whether the pixels of the column `lead`
+        slope: slope of the wavefront.
+        inside: function of a lead to a mask `(slots, 1, 1)`: which pixels of the column `lead`
             steps ahead lie in the image.
         state: columns kept by the cache of the step before; None for the first run.
         constants: tensors prepared in the first run.
@@ -25,8 +25,8 @@ class ColumnCache:
     Attributes:
         state: columns to keep for the next step.
         constants: tensors prepared.
-        current: the pixels of the column that is being drawn, as the network sees them. The channel
-            groups drawn so far are right; only layers with `groups` look at them.
+        current: the scaled pixels of the column that is being drawn. The channel groups drawn so
+            far are right; only layers with `groups` look at them.
         lead: how many steps the column that a layer is asked for lies ahead of t.
     """
 

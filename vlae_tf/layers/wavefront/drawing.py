@@ -18,12 +18,13 @@ def draw(network, outputs, conditioning, choose, inputs, channels):
     Args:
         network: a PixelCNN with a `receptive_field` and, where its channels have an order,
             `groups`.
-        outputs: maps images, conditioning and, where they are given, a `cache` and the pixels
-            `current` to what the network says of each pixel, `(batch, height, width, ...)`.
+        outputs: function of images, conditioning and, where they are given, a `cache` and the
+            pixels `current`, to the network's outputs, `(batch, height, width, ...)`.
         conditioning: maps `(batch, height, width, maps)`.
-        choose: maps the network's outputs and `inputs` at the same places to pixels, float32.
+        choose: function of the network's outputs and `inputs` at the same places, to pixels,
+            float32.
         inputs: tensors `(batch, height, width, ...)`.
-        channels: of the images.
+        channels: number of channels of the images.
 
     Returns:
         Images `(batch, height, width, channels)`.

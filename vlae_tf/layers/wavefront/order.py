@@ -16,9 +16,10 @@ class Wavefront:
     share a slot, and none takes the slot where a convolution looks for one beyond the image's edge.
 
     Args:
-        height, width: of the image.
-        slope: of the window (`ReceptiveField.slope`); `width - 1` is plain raster order.
-        side: how far to each side a convolution looks.
+        height: height of the image.
+        width: width of the image.
+        slope: slope of the window (`ReceptiveField.slope`); `width - 1` is plain raster order.
+        side: number of columns to each side that a convolution looks at.
 
     Example:
         >>> from vlae_tf.layers.wavefront.order import Wavefront
@@ -34,9 +35,12 @@ class Wavefront:
     def fill(self, choose, images, rounds=1):
         """Fill images with whole passes, for networks that cannot run column by column.
 
-        `choose` maps images `(batch, height, width, channels)` that are right up to some t to new
-        pixels for all positions; each step keeps those of its own t. With more than one of
-        `rounds` it does so again, so that `choose` sees the pixels of this t as well.
+        Args:
+            choose: function of images `(batch, height, width, channels)` that are right up to some
+                t, to new pixels for all positions. Each step keeps those of its own t.
+            images: images to start from.
+            rounds: number of times that each step does so. From the second on, `choose` sees the
+                pixels of this t too.
         """
         front = np.add.outer((self.slope + 1) * np.arange(self.height), np.arange(self.width))
         front = ops.convert_to_tensor(front[None, :, :, None].astype("int32"))
@@ -49,7 +53,7 @@ class Wavefront:
         return ops.fori_loop(0, self.steps, step, images)
 
     def places(self, times):
-        """Index into the flattened image of each slot at these times, and whether there is one."""
+        """Each slot's index in the flattened image at these times, and which slots have one."""
         last = np.asarray(times)[:, None] // (self.slope + 1)
         row = last - (last - np.arange(self.slots)) % self.slots
         column = np.asarray(times)[:, None] - (self.slope + 1) * row

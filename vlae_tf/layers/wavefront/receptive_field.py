@@ -49,6 +49,36 @@ class ReceptiveField(NamedTuple):
         slope = max([0, *np.ceil(furthest[above] / above)])
         return cls(int(rows[-1]), int(left), int(right), int(slope))
 
+    def check_mask(self, mask):
+        """Raises unless the known pixels of images can stay while the others are drawn.
+
+        What is drawn later cannot change what a known pixel saw: so no known pixel may see an
+        unknown one.
+
+        Args:
+            mask: boolean, `(batch, height, width, channels)`: which pixels are known. The channels
+                of a pixel are known together (`vlae_tf.checks.check_channels_together`).
+
+        Raises:
+            ValueError: names a known pixel and the unknown one that it sees.
+        """
+        known = mask.all(axis=-1)
+        _, height, width = known.shape
+        for up in range(min(self.above, height - 1) + 1):
+            last = min(self.right, self.slope * up) if up else -1
+            for side in range(-min(self.left, width - 1), min(last, width - 1) + 1):
+                seer = known[:, up:, max(-side, 0) : width - max(side, 0)]
+                seen = known[:, : height - up, max(side, 0) : width - max(-side, 0)]
+                if (seer & ~seen).any():
+                    _, row, column = np.argwhere(seer & ~seen)[0]
+                    row, column = row + up, column + max(-side, 0)
+                    raise ValueError(
+                        "`mask` must be closed under the decoder's window: what a known pixel sees "
+                        "must be known too, for example the first rows of an image. Received: a "
+                        f"mask with pixel ({row}, {column}) known but not ({row - up}, "
+                        f"{column + side}), which it sees"
+                    )
+
 
 def _furthest_of_both(first, second):
     """The furthest columns through two layers: a row below is reached in steps of both."""

@@ -1,8 +1,10 @@
 import numpy as np
 
+from vlae_tf.checks import check_images, check_integer, check_number, refuse
+from vlae_tf.seeds import row_seeds
 from vlae_tf.serving.serving_error import ServingError
 
-# What the client asked wrongly: everything else is the server's, or the way to it.
+# Mistakes in the request; all other codes are failures of the server or of the connection.
 _MISTAKES = (
     "INVALID_ARGUMENT",
     "NOT_FOUND",
@@ -13,23 +15,25 @@ _MISTAKES = (
 
 
 class Client:
-    """A served model: its methods take and give NumPy arrays, as those of a `VLAE` in Python do.
+    """A served model: its methods take and give NumPy arrays, as those of a `VAE` in Python do.
+
+    It needs NumPy for REST, grpcio and protobuf for gRPC, and never TensorFlow.
 
     Args:
         address: `grpc://host:port` or `http://host:port`; TensorFlow Serving's ports are 8500 for
             gRPC and 8501 for REST.
-        model: its name.
-        version: number of a version; the highest unless given.
-        label: of a version, such as "stable".
+        model: name of the model.
+        version: number of the version to ask; the highest unless given.
+        label: label of the version to ask, such as "stable"; instead of `version`.
         timeout: seconds that a request may take.
-        batch_size: rows sent in one request: longer inputs are sent in several.
+        batch_size: rows sent in one request; longer inputs are sent in several.
 
     Raises:
-        ValueError: for an argument that cannot be, here or when the server says so.
+        ValueError: for an invalid argument, here or where the server refuses it.
         ConnectionError: if no server answers at the address.
         TimeoutError: if the answer takes too long.
-        OSError: if the server cannot answer for another reason.
-        ImportError: for gRPC, if the packages of the extra `serving` are not installed.
+        OSError: if the server fails for another reason.
+        ImportError: for gRPC, if grpcio is not installed (the extra `serving` has it).
 
     Example:
         >>> import tensorflow as tf
@@ -44,38 +48,31 @@ class Client:
     """
 
     def __init__(self, address, model, version=None, label=None, timeout=60.0, batch_size=64):
-        scheme, separator, target = str(address).partition("://")
+        scheme, _, target = str(address).partition("://")
         if scheme not in ("grpc", "http") or not target.strip("/"):
-            raise ValueError(
-                "`address` must be grpc://host:port or http://host:port. "
-                f"Received: address={address!r}"
-            )
+            refuse("address", "grpc://host:port or http://host:port", address)
         if version is not None and label is not None:
             raise ValueError(
                 "`version` and `label` exclude each other. "
                 f"Received: version={version!r}, label={label!r}"
             )
-        if not timeout > 0:
-            raise ValueError(f"`timeout` must be positive. Received: timeout={timeout!r}")
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be positive. Received: batch_size={batch_size!r}")
         if scheme == "grpc":
             from vlae_tf.serving.client.grpc_connection import GrpcConnection as Connection
         else:
             from vlae_tf.serving.client.rest_connection import RestConnection as Connection
         self.address = address
         self.model = model
-        self.timeout = timeout
-        self.batch_size = batch_size
+        self.timeout = check_number(timeout, "timeout", above=0)
+        self.batch_size = check_integer(batch_size, "batch_size", least=1)
         self._connection = Connection(target.strip("/"), model, version, label, timeout)
         self._signatures = None
         self._levels = None
 
     def encode(self, images):
-        """The codes of images, float32 `(batch, latent_dim)`: the means of the posterior.
+        """The codes of images, float32 `(batch, latent_dim)`: the centre of the posterior.
 
         Args:
-            images: `(batch, height, width, channels)`, of the model's levels.
+            images: `(batch, height, width, channels)`, pixels of the model's levels.
         """
         return self._rows("encode", image=self._images(images))["code"]
 
@@ -84,52 +81,47 @@ class Client:
 
         Args:
             code: `(batch, latent_dim)`.
-            seed: an integer, or one for each row. The images are those of `VLAE.decode`.
+            seed: an integer, or one for each row. The images are those of `VAE.decode`.
         """
         code = _not_empty("code", np.asarray(code, "float32"))
-        return self._rows("decode", code=code, seed=_seeds(seed, len(code)))["image"]
+        return self._rows("decode", code=code, seed=row_seeds(seed, len(code)))["image"]
 
     def reconstruct(self, images, seed=0):
         """Images drawn from p(x | z) at the codes of `images`, uint8 of the model's levels."""
         images = self._images(images)
-        return self._rows("reconstruct", image=images, seed=_seeds(seed, len(images)))["image"]
+        return self._rows("reconstruct", image=images, seed=row_seeds(seed, len(images)))["image"]
 
     def sample(self, n, seed=0, temperature=1.0):
         """`n` new images, uint8 of the model's levels.
 
         Args:
             n: number of images.
-            seed: an integer, or one for each image. The images are those of `VLAE.sample`.
-            temperature: scale of the prior's noise, or one for each image.
+            seed: an integer, or one for each image. The images are those of `VAE.sample`.
+            temperature: scale of the prior's noise: a number, or one for each image.
         """
-        if not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"`n` must be a positive integer. Received: n={n!r}")
+        seeds = row_seeds(seed, check_integer(n, "n", least=1))
         temperatures = np.broadcast_to(np.asarray(temperature, "float32"), n)
         if not (temperatures >= 0).all():
-            raise ValueError(
-                f"`temperature` must be at least 0. Received: temperature={temperature!r}"
-            )
-        return self._rows("sample", seed=_seeds(seed, n), temperature=temperatures)["image"]
+            refuse("temperature", "at least 0", temperature)
+        return self._rows("sample", seed=seeds, temperature=temperatures)["image"]
 
     def log_prob(self, images, seed=0):
-        """log p(x) in nats, float32 `(batch,)`, from as many codes as were fixed at export."""
+        """log p(x), nats, float32 `(batch,)`; the number of codes it averages is set at export."""
         images = self._images(images)
-        return self._rows("log_prob", image=images, seed=_seeds(seed, len(images)))["log_prob"]
+        return self._rows("log_prob", image=images, seed=row_seeds(seed, len(images)))["log_prob"]
 
     def predict(self, signature, **inputs):
         """The whole answer of any signature, in one request, as a dict of arrays.
 
         Args:
-            signature: its name.
-            inputs: arrays, which are sent in the types of the signature.
+            signature: name of the signature.
+            inputs: arrays, which are converted to the signature's types.
         """
         specs = self._signature(signature)
         taken, given = specs["inputs"], specs["outputs"]
         if set(inputs) != set(taken):
-            raise ValueError(
-                f"`inputs` must be named {', '.join(sorted(taken))}. "
-                f"Received: inputs named {', '.join(sorted(inputs)) or 'nothing'}"
-            )
+            names = f"inputs named {', '.join(sorted(inputs)) or 'nothing'}"
+            refuse("inputs", f"named {', '.join(sorted(taken))}", inputs, received=names)
         arrays = {name: _cast(name, value, taken[name]["dtype"]) for name, value in inputs.items()}
         answer = self._ask(lambda: self._connection.predict(signature, arrays, list(given)))
         return {
@@ -138,32 +130,25 @@ class Client:
         }
 
     def signatures(self):
-        """What the model takes and gives: `{signature: {"inputs" or "outputs": {name: spec}}}`.
+        """Inputs and outputs: `{signature: {"inputs" or "outputs": {name: spec}}}`.
 
-        A spec has the "dtype", a string, and the "shape", with None where any size will do. They
-        are asked for once.
+        A spec has the "dtype", a string, and the "shape", with None for a size that is free. The
+        server is asked once.
         """
         if self._signatures is None:
-            definitions = self._ask(self._connection.signatures)
-            self._signatures = {
-                signature: {
-                    side: {name: _spec(info) for name, info in definition.get(side, {}).items()}
-                    for side in ("inputs", "outputs")
-                }
-                for signature, definition in definitions.items()
-                # That which the loader runs first has no types, and is for no one else.
-                if not signature.startswith("__")
-            }
+            signatures = self._ask(self._connection.signatures)
+            # A name with underscores is the loader's own, for its first run.
+            self._signatures = {k: v for k, v in signatures.items() if not k.startswith("__")}
         return self._signatures
 
     def levels(self):
-        """How many levels a pixel of the model has: 2, or 256."""
+        """The number of levels of the model's pixels: 2, or 256."""
         if self._levels is None:
-            # A binary model answers nothing but NaN to what is not of 0 and 1. The code alone does
-            # not tell: it may be empty.
+            # A binary model answers NaN alone to other pixels than 0 and 1. All outputs are looked
+            # at: a code may be empty.
             answer = self.predict("encode", image=np.full((1, *self._image_shape()), 255))
-            nothing = all(np.isnan(value).all() for value in answer.values())
-            self._levels = 2 if nothing else 256
+            binary = all(np.isnan(value).all() for value in answer.values())
+            self._levels = 2 if binary else 256
         return self._levels
 
     def status(self):
@@ -182,22 +167,17 @@ class Client:
     def _signature(self, name):
         specs = self.signatures()
         if name not in specs:
-            raise ValueError(
-                f"`signature` must be one of {', '.join(sorted(specs))}. "
-                f"Received: signature={name!r}"
-            )
+            refuse("signature", f"one of {', '.join(sorted(specs))}", name)
         return specs[name]
 
     def _image_shape(self):
         return self._signature("encode")["inputs"]["image"]["shape"][1:]
 
     def _images(self, images):
-        """The images as uint8, at least one, of the model's levels."""
+        """`images` as uint8, if there is at least one and all have the model's levels."""
         images = _not_empty("images", _integers("images", images, "uint8"))
-        # Every model takes 0 and 1: only other images are worth asking the server for its levels.
+        # Every model takes 0 and 1: the server is asked for its levels only for other pixels.
         if images.max() > 1:
-            from vlae_tf.checks import check_images
-
             check_images(images, self._image_shape(), self.levels())
         return images
 
@@ -224,29 +204,16 @@ class Client:
                 ) from error
             if error.code == "DEADLINE_EXCEEDED":
                 raise TimeoutError(
-                    "`timeout` must leave time for the answer: give more of it, or fewer rows "
-                    f"at a time by `batch_size`. Received: timeout={self.timeout}, {where}"
+                    "No answer within `timeout` seconds. Raise it, or lower `batch_size`. "
+                    f"Received: timeout={self.timeout}, {where}"
                 ) from error
             if error.code in _MISTAKES:
                 raise ValueError(f"{error} ({where})") from error
             raise OSError(f"The server failed with {error.code}: {error} ({where})") from error
 
 
-# Protocol buffers' names of types where they are not NumPy's.
-_DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
-# What NumPy has for types that it lacks.
+# NumPy's types for those that it lacks.
 _NUMPY = {"string": "object", "bfloat16": "float32"}
-
-
-def _spec(info):
-    """The type and shape that a `TensorInfo` has, from its JSON."""
-    dtype = info["dtype"].removeprefix("DT_").lower()
-    shape = info.get("tensor_shape", {})
-    dims = [int(dim.get("size", 0)) for dim in shape.get("dim", [])]
-    return {
-        "dtype": _DTYPES.get(dtype, dtype),
-        "shape": None if shape.get("unknown_rank") else tuple(d if d >= 0 else None for d in dims),
-    }
 
 
 def _numpy_type(dtype):
@@ -259,16 +226,14 @@ def _cast(name, value, dtype):
 
 
 def _integers(name, value, dtype):
-    """An array of integers with the values of `value`."""
+    """`value` as an array of an integer type that has all its values."""
     array = np.asarray(value)
-    # Refused below by what comes of them: NumPy warns of NaN and of what is out of range.
+    # NumPy warns of NaN and of values out of range, which are refused below.
     with np.errstate(invalid="ignore"):
         cast = array.astype(dtype)
     if array.dtype.kind not in "iufb" or not np.array_equal(cast, array):
-        raise ValueError(
-            f"`{name}` must have values that {np.dtype(dtype)} has. "
-            f"Received: {name} of type {array.dtype}"
-        )
+        received = f"{name} of type {array.dtype}"
+        refuse(name, f"integers that {np.dtype(dtype)} can hold", value, received)
     return cast
 
 
@@ -278,9 +243,3 @@ def _not_empty(name, array):
             f"`{name}` must have at least one row. Received: {name} of shape {array.shape}"
         )
     return np.atleast_1d(array)
-
-
-def _seeds(seed, count):
-    from vlae_tf.seeds import row_seeds
-
-    return row_seeds(seed, count)

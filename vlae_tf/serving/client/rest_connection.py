@@ -5,6 +5,7 @@ import urllib.parse
 
 import numpy as np
 
+from vlae_tf.serving.client.tensors import as_bytes
 from vlae_tf.serving.serving_error import ServingError
 
 _CODES = {
@@ -17,15 +18,17 @@ _CODES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+# TensorFlow's names of types that NumPy names otherwise.
+_TYPES = {"float": "float32", "double": "float64", "half": "float16"}
 
 
 class RestConnection:
-    """The REST side of `Client`, which needs nothing but the standard library and NumPy.
+    """The REST side of `Client`, on the standard library and NumPy.
 
     Args:
         target: `host:port`.
-        model: its name.
-        version, label: of the version, or None.
+        model: name of the model.
+        version, label: the version to ask, by its number or its label, or None.
         timeout: seconds that the server may be silent.
 
     Example:
@@ -51,7 +54,14 @@ class RestConnection:
         return {name: _unpacked(value) for name, value in answer.items()}
 
     def signatures(self):
-        return self._call("GET", "/metadata")["metadata"]["signature_def"]["signature_def"]
+        definitions = self._call("GET", "/metadata")["metadata"]["signature_def"]["signature_def"]
+        return {
+            signature: {
+                side: {name: _spec(info) for name, info in definition.get(side, {}).items()}
+                for side in ("inputs", "outputs")
+            }
+            for signature, definition in definitions.items()
+        }
 
     def status(self):
         states = self._call("GET", "")["model_version_status"]
@@ -87,6 +97,17 @@ class RestConnection:
         return answer
 
 
+def _spec(info):
+    """Type and shape of a `TensorInfo` in JSON; None for a size that is free."""
+    dtype = info.get("dtype", "").removeprefix("DT_").lower()
+    shape = info.get("tensor_shape", {})
+    sizes = [int(dim.get("size", 0)) for dim in shape.get("dim", [])]
+    return {
+        "dtype": _TYPES.get(dtype, dtype),
+        "shape": None if shape.get("unknown_rank") else tuple(n if n >= 0 else None for n in sizes),
+    }
+
+
 def _json(array):
     if array.dtype == object:
         return np.asarray(np.frompyfunc(_base64, 1, 1)(array), object).tolist()
@@ -94,8 +115,7 @@ def _json(array):
 
 
 def _base64(value):
-    data = value if isinstance(value, bytes) else str(value).encode()
-    return {"b64": base64.b64encode(data).decode()}
+    return {"b64": base64.b64encode(as_bytes(value)).decode()}
 
 
 def _unpacked(value):

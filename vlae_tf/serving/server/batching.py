@@ -3,9 +3,22 @@ import pathlib
 import uuid
 
 import tensorflow as tf
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import text_format
 
-_FIELD = descriptor_pb2.FieldDescriptorProto
+from vlae_tf.checks import check_integer, refuse
+from vlae_tf.serving.messages import message_classes
+
+# TensorFlow Serving's Python package has no such message.
+_MESSAGES = {
+    "Number": {"value": (1, "int64")},
+    "BatchingParameters": {
+        "max_batch_size": (1, "Number"),
+        "batch_timeout_micros": (2, "Number"),
+        "max_enqueued_batches": (3, "Number"),
+        "num_batch_threads": (4, "Number"),
+        "allowed_batch_sizes": (6, ["int64"]),
+    },
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,12 +31,13 @@ class Batching:
     Args:
         max_batch_size: rows; a request with more is refused (INVALID_ARGUMENT).
         batch_timeout_micros: microseconds that a request waits for company.
-        max_enqueued_batches: beyond so many waiting batches, a request is refused (UNAVAILABLE).
-        num_batch_threads: batches computed at a time.
-        allowed_batch_sizes: rising, the last one `max_batch_size`; any size if empty.
+        max_enqueued_batches: number of waiting batches; a request beyond them is refused
+            (UNAVAILABLE).
+        num_batch_threads: number of batches computed at a time.
+        allowed_batch_sizes: rising numbers, the last one `max_batch_size`; any size if empty.
 
     Raises:
-        ValueError: for numbers that cannot be.
+        ValueError: for invalid numbers.
 
     Example:
         >>> import tensorflow as tf
@@ -41,30 +55,26 @@ class Batching:
     allowed_batch_sizes: tuple = ()
 
     def __post_init__(self):
+        for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads"):
+            check_integer(getattr(self, name), name, least=1)
+        check_integer(self.batch_timeout_micros, "batch_timeout_micros", least=0)
         sizes = list(self.allowed_batch_sizes)
-        least = {"max_batch_size": 1, "max_enqueued_batches": 1, "num_batch_threads": 1}
-        for name, value in {"batch_timeout_micros": 0, **least}.items():
-            if getattr(self, name) < value:
-                raise ValueError(
-                    f"`{name}` must be at least {value}. Received: {name}={getattr(self, name)}"
-                )
         rising = sizes == sorted(set(sizes)) and (not sizes or sizes[0] >= 1)
         if not rising or sizes and sizes[-1] != self.max_batch_size:
-            raise ValueError(
-                "`allowed_batch_sizes` must rise to `max_batch_size`. Received: "
-                f"allowed_batch_sizes={sizes}, max_batch_size={self.max_batch_size}"
-            )
+            received = f"allowed_batch_sizes={sizes}, max_batch_size={self.max_batch_size}"
+            refuse("allowed_batch_sizes", "rising, up to `max_batch_size`", sizes, received)
 
     @classmethod
     def read(cls, path):
-        """What a file says, such as TensorFlow Serving's `--batching_parameters_file`.
+        """The parameters in a file, such as TensorFlow Serving's `--batching_parameters_file`.
 
         Raises:
-            ValueError: if it is no such file, or its numbers cannot be.
+            ValueError: if the file has another format, or invalid numbers.
             OSError: if it cannot be read.
         """
+        message = message_classes(_MESSAGES)["BatchingParameters"]()
         try:
-            message = text_format.Parse(pathlib.Path(path).read_text("utf-8"), _message())
+            text_format.Parse(pathlib.Path(path).read_text("utf-8"), message)
         except (text_format.ParseError, UnicodeDecodeError) as error:
             raise ValueError(
                 "`batching` must be a file of BatchingParameters in text form. "
@@ -76,12 +86,12 @@ class Batching:
         return cls(**values, allowed_batch_sizes=sizes)
 
     def joined(self, function):
-        """`function` on the rows of several callers at once; each gets its own.
+        """`function` on the rows of several callers at once; each caller gets its own rows.
 
         Args:
-            function: a concrete function from named tensors to a dict of tensors, as the signatures
-                of a SavedModel are. One whose rows are not numbered by the first dimension of all
-                inputs and outputs stays as it is.
+            function: a concrete function from named tensors to a dict of tensors, such as the
+                signatures of a SavedModel. It is returned unchanged where an input or output has no
+                first dimension of rows.
         """
         positional, named = function.structured_input_signature
         specs = {spec.name: spec for spec in (*positional, *named.values())}
@@ -119,20 +129,3 @@ class Batching:
 
 def _has_rows(spec):
     return bool(spec.shape.rank) and spec.shape[0] is None
-
-
-def _message():
-    """An empty `BatchingParameters`, which TensorFlow Serving's Python package leaves out."""
-    file = descriptor_pb2.FileDescriptorProto(name="batching.proto", syntax="proto3")
-    number = file.message_type.add(name="Number").field.add(name="value", number=1)
-    number.type, number.label = _FIELD.TYPE_INT64, _FIELD.LABEL_OPTIONAL
-    parameters = file.message_type.add(name="BatchingParameters")
-    names = "max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"
-    for index, name in enumerate(names, 1):
-        field = parameters.field.add(name=name, number=index, type_name=".Number")
-        field.type, field.label = _FIELD.TYPE_MESSAGE, _FIELD.LABEL_OPTIONAL
-    sizes = parameters.field.add(name="allowed_batch_sizes", number=6)
-    sizes.type, sizes.label = _FIELD.TYPE_INT64, _FIELD.LABEL_REPEATED
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("BatchingParameters"))()

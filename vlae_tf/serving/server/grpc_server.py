@@ -21,12 +21,12 @@ logger = logging.getLogger(__name__)
 
 
 def grpc_server(service, host, port, max_request_bytes):
-    """A gRPC server that is yet to be started, and the port that it listens on.
+    """A gRPC server, not started yet, and the port that it listens on.
 
     Args:
         service: a `ModelService`.
         host, port: where to listen; port 0 is any free one.
-        max_request_bytes: of a message, and of the tensors that it describes.
+        max_request_bytes: largest size of a message, and of each tensor that it describes.
 
     Raises:
         OSError: if the port is taken.
@@ -46,7 +46,7 @@ def grpc_server(service, host, port, max_request_bytes):
         return response
 
     server = grpc.server(
-        # A request that waits for company in its batch keeps a thread.
+        # A request that waits in a batch keeps a thread.
         concurrent.futures.ThreadPoolExecutor(max_workers=64, thread_name_prefix="grpc"),
         options=[
             ("grpc.max_receive_message_length", max_request_bytes),
@@ -89,8 +89,11 @@ def _method(request_class, answer):
         try:
             return answer(request_class.FromString(body))
         except DecodeError:
-            code, message = "INVALID_ARGUMENT", f"{len(body)} bytes that are none"
-            message = f"The message must be a {request_class.DESCRIPTOR.name}. Received: {message}"
+            code = "INVALID_ARGUMENT"
+            message = (
+                f"The message must be a {request_class.DESCRIPTOR.name}. "
+                f"Received: {len(body)} bytes in another format"
+            )
         except ServingError as error:
             code, message = error.code, str(error)
         except Exception:
@@ -104,13 +107,13 @@ def _method(request_class, answer):
 
 
 def _array(name, tensor, expected, max_bytes):
-    """A `TensorProto` as an array, unless it is not what was expected, or not whole."""
+    """A `TensorProto` as an array; a `ServingError` if it is damaged or unexpected."""
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     try:
         dtype = tf.as_dtype(tensor.dtype)
         # A message of few bytes may describe a tensor that fills the memory.
         if min(shape, default=0) < 0 or math.prod(shape) * max(1, dtype.size) > max_bytes:
-            raise ValueError(f"a shape of at most {max_bytes} bytes is allowed")
+            raise ValueError(f"a tensor of more than {max_bytes} bytes")
         if name in expected:
             check_tensor(name, dtype, shape, expected[name])
         return tf.make_ndarray(tensor)

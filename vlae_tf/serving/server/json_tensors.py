@@ -10,18 +10,18 @@ from vlae_tf.serving.serving_error import ServingError
 
 
 def read_predict(body, signature):
-    """The inputs of a request's JSON object, as arrays of the types that a signature has.
+    """The inputs in a request's JSON object, as arrays of the signature's types.
 
     Args:
-        body: with "instances", one value or object for each row, or "inputs", one value for each
-            input.
+        body: dict with "instances", one value or object for each row, or "inputs", one value for
+            each input.
         signature: a `SignatureDef`.
 
     Returns:
         The arrays, and whether the request was in rows.
 
     Raises:
-        ServingError: if they are in neither form, or cannot be of the signature's types.
+        ServingError: for another form, or values that the signature's types cannot hold.
     """
     forms = {"instances", "inputs"} & set(body)
     if len(forms) != 1:
@@ -31,7 +31,7 @@ def read_predict(body, signature):
     if not _is_object(columns):
         columns = {_only_input(signature, "inputs"): columns}
     return {
-        # What the signature does not have is for the check of names to refuse.
+        # `Servable.predict` refuses names that the signature does not have.
         name: _array(name, value, signature.inputs[name].dtype)
         if name in signature.inputs
         else np.zeros(0)
@@ -79,7 +79,7 @@ def _only_input(signature, argument):
 
 
 def _is_object(value):
-    """Whether it has names; bytes are an object too, but a value."""
+    """Whether it is an object of named values; bytes are an object, but one value."""
     return isinstance(value, dict) and set(value) != {"b64"}
 
 

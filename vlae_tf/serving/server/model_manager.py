@@ -10,15 +10,15 @@ logger = logging.getLogger(__name__)
 
 
 class ModelManager:
-    """Keeps in memory the versions of models that their folders and the configuration ask for.
+    """Keeps in memory the versions of models that the configuration asks for.
 
-    A new version is loaded beside the old one, which then gets no new request and goes when the
-    last one that it has been given is answered. A version that cannot be loaded leaves the old one
-    in place, and is tried again when its files change.
+    A new version is loaded beside the old one, which then gets no new request and is unloaded when
+    its last request is answered. Where a version fails to load, the old one stays; it is tried
+    again when its files change.
 
     Args:
-        read_config: gives the `ModelServerConfig` of now; called at each `refresh`.
-        batching: a `Batching`, or None.
+        read_config: function that gives the `ModelServerConfig`; called at each `refresh`.
+        batching: `Batching`, to join requests, or None.
 
     Example:
         >>> from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
@@ -38,7 +38,7 @@ class ModelManager:
         self._refreshing = threading.Lock()
 
     def refresh(self):
-        """Reads the configuration and the folders, loads what is new, lets go of what is gone."""
+        """Reads configuration and folders, loads new versions and unloads old ones."""
         with self._refreshing:
             configs = {c.name: c for c in self.read_config().model_config_list.config}
             with self._lookup:
@@ -49,12 +49,12 @@ class ModelManager:
                 model = self._models[name]
                 try:
                     self._refresh(model)
-                    model.complaint = None
+                    model.listing_error = None
                 except OSError as error:
-                    # A share that is away for a moment, say: what is loaded goes on.
-                    if model.complaint != str(error):
+                    # For example a network folder that is away: the loaded versions stay.
+                    if model.listing_error != str(error):
                         logger.warning("The versions of %s cannot be listed: %s", name, error)
-                    model.complaint = str(error)
+                    model.listing_error = str(error)
 
     def names(self):
         with self._lookup:
@@ -113,10 +113,10 @@ class ModelManager:
             self._load(model, version, present[version])
         with self._lookup:
             model.failures = {v: f for v, f in model.failures.items() if v in wanted}
-            # While nothing that is wanted could be loaded, what is there goes on.
+            # Old versions stay until a wanted one is loaded.
             if not wanted or wanted & set(model.servables):
                 for version in set(model.servables) - wanted:
-                    # Each request holds its servable: this one goes with the last of them.
+                    # Each request holds its servable, which ends with the last of them.
                     model.unloaded[version] = weakref.ref(model.servables.pop(version))
 
     def _load(self, model, version, path):
@@ -127,7 +127,7 @@ class ModelManager:
         try:
             servable = Servable(path, self.batching)
         except Exception as error:
-            # A SavedModel of others may fail in any way; the server goes on without it.
+            # A SavedModel may fail in any way; the server continues without it.
             logger.warning("%s cannot be served: %s", path, error)
             with self._lookup:
                 model.failures[version] = stamp, str(error)[:1000]
@@ -142,11 +142,11 @@ class ModelManager:
 
 
 class _Model:
-    """What is known of one model."""
+    """The state of one model."""
 
     def __init__(self):
         self.config = None
-        self.complaint = None
+        self.listing_error = None
         self.loading = None
         self.servables = {}
         self.failures = {}
@@ -177,20 +177,20 @@ def _versions(folder):
     return {
         int(path.name): path
         for path in folder.iterdir()
-        # Not `isdecimal` alone, which takes digits of all scripts; the protocol has 64 bits.
+        # `isdecimal` takes digits of all scripts; the protocol has 64 bits.
         if path.name.isascii() and path.name.isdecimal() and int(path.name) < 2**63
         if (path / "saved_model.pb").is_file()
     }
 
 
 def _stamp(folder):
-    """What changes when a file in the folder does."""
+    """Sizes and times of the folder's files, which change when a file does."""
     stats = {str(path): path.stat() for path in sorted(folder.rglob("*"))}
     return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()]
 
 
 def _wanted(policy, present):
-    """The versions that a `ServableVersionPolicy` chooses of those that are there."""
+    """The versions among those present that a `ServableVersionPolicy` chooses."""
     choice = policy.WhichOneof("policy_choice")
     if choice == "all":
         return set(present)

@@ -10,7 +10,7 @@ from vlae_tf.serving.serving_error import ServingError
 
 
 class ModelService:
-    """What TensorFlow Serving tells of its models, as the messages that both protocols share.
+    """TensorFlow Serving's answers about models, as the messages that both protocols share.
 
     Args:
         manager: a `ModelManager`.
@@ -26,7 +26,7 @@ class ModelService:
         self.manager = manager
 
     def servable(self, spec):
-        """The `Servable` that a `ModelSpec` means, and the spec that names its version."""
+        """The `Servable` of a `ModelSpec`, and the spec with the number of its version."""
         version, servable = self.manager.get(*_model_version_label(spec))
         answered = model_pb2.ModelSpec(name=spec.name, signature_name=spec.signature_name)
         answered.version.value = version
@@ -57,7 +57,7 @@ class ModelService:
         return response
 
     def reload(self, request):
-        """Serves what the request says from now on; files of configuration are no longer read."""
+        """Serves the models of the request from now on; configuration files are no longer read."""
         try:
             check_models_config(request.config)
         except ValueError as error:

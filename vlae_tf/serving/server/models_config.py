@@ -1,11 +1,11 @@
-"""Which models to serve: of a models.config, or of a folder."""
+"""Which models to serve, from a models.config or from a folder."""
 
 import pathlib
 
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-# Where the images of TensorFlow Serving, and so the files that are written for them, have models.
+# The folder of models in TensorFlow Serving's images, and so in files written for them.
 _IMAGE_ROOT = pathlib.PurePosixPath("/models")
 
 
@@ -13,11 +13,11 @@ def read_models_config(path, root=None):
     """The `ModelServerConfig` of a text file, such as TensorFlow Serving's `--model_config_file`.
 
     Args:
-        path: the file.
+        path: name of the file.
         root: folder that stands for `/models`, where TensorFlow Serving's images have the models.
 
     Raises:
-        ValueError: if it is no such file.
+        ValueError: if the file has another format.
         OSError: if it cannot be read.
     """
     try:
@@ -47,10 +47,10 @@ def check_models_config(config):
 
 
 def folder_config(folder):
-    """The `ModelServerConfig` for a folder: of one model's versions, or with such a one for each.
+    """The `ModelServerConfig` for a folder of one model's versions, or of several such folders.
 
     Raises:
-        NotADirectoryError: if it is no folder.
+        NotADirectoryError: if it is not a folder.
     """
     folder = pathlib.Path(folder).resolve()
     if not folder.is_dir():

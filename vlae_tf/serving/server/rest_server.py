@@ -33,12 +33,12 @@ _MIB = 2**20
 
 
 def rest_server(service, host, port, max_request_bytes):
-    """An HTTP server that is yet to be run by `serve_forever`, and the port that it listens on.
+    """An HTTP server, to be run by `serve_forever`, and the port that it listens on.
 
     Args:
         service: a `ModelService`.
         host, port: where to listen; port 0 is any free one.
-        max_request_bytes: of a request's body.
+        max_request_bytes: largest size of a request's body.
 
     Raises:
         OSError: if the port is taken.
@@ -58,12 +58,12 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = False
 
     def server_bind(self):
-        # That of HTTPServer asks the name service for a name that nothing here needs.
+        # HTTPServer's own asks the name service for a name that nothing here needs.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]
 
     def handle_error(self, request, client_address):
-        # A client that went away: what fails in a request is answered and logged there.
+        # The client went away: other failures are answered and logged in the handler.
         logger.debug("A connection ended early", exc_info=True)
 
 
@@ -73,7 +73,7 @@ class _Server6(_Server):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # A client that sends no more does not keep its thread for ever.
+    # Ends the thread of a client that stops sending.
     timeout = 60
 
     def do_GET(self):
@@ -92,7 +92,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             model_spec=spec, metadata_field=["signature_def"]
         )
         response = _as_dict(self.service.metadata(request))
-        # That it was packed is of no interest to a reader of JSON.
+        # The type of the packed message is no part of TensorFlow Serving's JSON.
         response["metadata"]["signature_def"].pop("@type")
         return response
 
@@ -138,13 +138,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(status, content)
 
     def _body(self):
-        """The request's body; one that is too large is thrown away unread."""
+        """The request's body; a body that is too large is thrown away."""
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdecimal() and len(length) < 19):
             raise _BodyError(411, f"Content-Length must be a number. Received: {length!r}")
         length = int(length)
         if length > self.max_bytes:
-            # Most clients read no answer before they have sent all: take in what is bearable.
+            # Most clients read no answer before they have sent all: read on, up to a limit.
             left = min(length, 64 * _MIB)
             while left and (piece := self.rfile.read(min(left, _MIB))):
                 left -= len(piece)
@@ -172,13 +172,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        # One request a connection: what is left of a refused one cannot be taken for the next.
+        # One request a connection: the rest of a refused one is never taken for the next.
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
     def send_error(self, code, message=None, explain=None):
-        # What the standard library itself refuses: a method, a line that is too long.
+        # For the standard library's own refusals: a method, a line that is too long.
         self.close_connection = True
         self._send(code, {"error": message or self.responses.get(code, ("?",))[0]})
 
@@ -187,7 +187,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class _BodyError(Exception):
-    """A body that was not read; there is no gRPC status like it."""
+    """A body that was not read; gRPC has no such status."""
 
     def __init__(self, status, message):
         super().__init__(message)
@@ -203,7 +203,7 @@ def _as_dict(message):
 def _json_object(body):
     try:
         value = json.loads(body)
-    # Not JSONDecodeError alone: a number of thousands of digits is another one.
+    # Not JSONDecodeError alone: a number of thousands of digits raises another one.
     except ValueError as error:
         raise ServingError(
             "INVALID_ARGUMENT", f"The body must be JSON. Received: {len(body)} bytes: {error}"

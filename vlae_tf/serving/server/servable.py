@@ -10,16 +10,16 @@ _CODES = {getattr(tf.errors, name): name for name in dir(tf.errors) if name.isup
 
 
 class Servable:
-    """One version of any SavedModel in memory: checks a request against its signature, and answers.
+    """One version of any SavedModel in memory: checks requests against signatures, and answers.
 
-    The warm-up requests that lie with it are answered before any other.
+    The SavedModel's warm-up requests are answered before any other.
 
     Args:
         path: folder of the SavedModel.
-        batching: a `Batching`, to join requests that come at the same time; or None.
+        batching: `Batching`, to join requests that come at the same time, or None.
 
     Raises:
-        Exception: whatever TensorFlow says of a SavedModel that cannot be loaded.
+        Exception: TensorFlow's own, if the SavedModel fails to load.
 
     Example:
         >>> import numpy as np, tensorflow as tf
@@ -33,11 +33,11 @@ class Servable:
     """
 
     def __init__(self, path, batching=None):
-        # The signatures as they were written: what a client is told, and what its request must fit.
+        # The signatures as they were written: clients ask for them, and requests must fit them.
         saved_model = saved_model_pb2.SavedModel.FromString(
             (pathlib.Path(path) / "saved_model.pb").read_bytes()
         )
-        # The variables live as long as what was loaded, not as long as its signatures.
+        # The variables live as long as the loaded object, not as long as its signatures.
         self._loaded = tf.saved_model.load(str(path), tags=["serve"])
         self.definitions = {
             name: definition
@@ -53,7 +53,7 @@ class Servable:
             self.predict(request.model_spec.signature_name, inputs)
 
     def definition(self, signature):
-        """The `SignatureDef` of a name; of "serving_default" for an empty one."""
+        """The `SignatureDef` of this name; an empty name stands for "serving_default"."""
         signature = signature or "serving_default"
         if signature not in self._functions:
             raise ServingError(
@@ -67,12 +67,12 @@ class Servable:
         """The answer to a request, both dicts of NumPy arrays.
 
         Args:
-            signature: its name; "serving_default" if empty.
-            inputs: arrays of the types and shapes of the signature.
-            outputs: names of those wanted; all if empty.
+            signature: name of the signature; "serving_default" if empty.
+            inputs: arrays of the signature's types and shapes.
+            outputs: names of the outputs to give; all if empty.
 
         Raises:
-            ServingError: for a request that does not fit the signature, or that fails in the model.
+            ServingError: if the request does not fit the signature, or the model fails.
         """
         definition = self.definition(signature)
         _check_names("inputs", inputs, definition.inputs)
@@ -89,7 +89,7 @@ class Servable:
 
 
 def check_tensor(name, dtype, shape, info):
-    """Raises a `ServingError` unless `dtype` and `shape` are what a `TensorInfo` asks for."""
+    """Raises a `ServingError` unless `dtype` and `shape` fit a `TensorInfo`."""
     expected = tf.as_dtype(info.dtype)
     dimensions = tf.TensorShape(info.tensor_shape)
     if tf.as_dtype(dtype) != expected or not dimensions.is_compatible_with(shape):

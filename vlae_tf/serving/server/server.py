@@ -1,7 +1,7 @@
 import logging
 import threading
 
-from vlae_tf.serving.serving_error import need
+from vlae_tf.checks import check_installed, check_integer, check_number
 
 logger = logging.getLogger(__name__)
 
@@ -9,26 +9,26 @@ logger = logging.getLogger(__name__)
 class Server:
     """Serves SavedModels on this machine as TensorFlow Serving does, for development and tests.
 
-    The same version folders, the same models.config, the same gRPC and REST interfaces; any
-    SavedModel will do. It has no metrics, and Python's speed: production is TensorFlow Serving.
+    It has the same version folders, models.config, gRPC and REST interfaces, and serves any
+    SavedModel. It has no metrics and is slow: use TensorFlow Serving in production.
 
-    New versions are served as they appear: a version is loaded beside the one before, which goes
-    when the last request that it was given is answered.
+    New versions are served as they appear: a version is loaded beside the one before, which is
+    unloaded when its last request is answered.
 
     Args:
-        folder: of a model's versions, or with such a folder for each model.
-        models_config: file in TensorFlow Serving's format, instead of looking for models in
-            `folder`, which then stands for `/models` in it. Each look for new versions reads it.
-        host: address to listen on. Whoever reaches another one than this machine's own may ask.
-        port: of gRPC; 0 is any free one.
-        rest_port: of REST; 0 is any free one.
-        poll_seconds: time between two looks for new versions; 0 to leave that to `refresh`.
-        max_request_bytes: size of a request.
+        folder: folder of a model's versions, or with such a folder for each model.
+        models_config: file in TensorFlow Serving's format that lists the models. `folder` then
+            stands for `/models` in it. The file is read again at each look for new versions.
+        host: address to listen on; any but this machine's own lets other machines ask.
+        port: port of gRPC; 0 for any free one.
+        rest_port: port of REST; 0 for any free one.
+        poll_seconds: time between two looks for new versions; 0 for looks by `refresh` alone.
+        max_request_bytes: largest size of a request, less than 2 GiB (gRPC's bound).
         batching: file in the format of TensorFlow Serving's `--batching_parameters_file`, to join
             requests that come at the same time; each is computed by itself unless given.
 
     Raises:
-        ValueError: for an argument that cannot be.
+        ValueError: for an invalid argument.
         OSError: if the folder cannot be read, or a port is taken.
         ImportError: if the packages of the extra `serving` are not installed.
 
@@ -54,28 +54,22 @@ class Server:
         max_request_bytes=16 * 2**20,
         batching=None,
     ):
-        need("grpc")
-        need("tensorflow_serving")
+        for package in ("grpc", "tensorflow_serving"):
+            check_installed(package, "serving", "The local server")
         if folder is None and models_config is None:
             raise ValueError("`folder` or `models_config` must be given. Received: neither")
-        if not poll_seconds >= 0:
-            raise ValueError(
-                f"`poll_seconds` must be at least 0. Received: poll_seconds={poll_seconds!r}"
-            )
-        if not 1 <= max_request_bytes < 2**31:
-            raise ValueError(
-                "`max_request_bytes` must be from 1 to 2 GiB - 1, gRPC's own bound. "
-                f"Received: max_request_bytes={max_request_bytes!r}"
-            )
+        check_number(poll_seconds, "poll_seconds", least=0)
+        check_integer(max_request_bytes, "max_request_bytes", least=1, below=2**31)
         from vlae_tf.serving.server.batching import Batching
         from vlae_tf.serving.server.model_manager import ModelManager
         from vlae_tf.serving.server.models_config import folder_config, read_models_config
 
-        joined = None if batching is None else Batching.read(batching)
-        if models_config is None:
-            self.manager = ModelManager(lambda: folder_config(folder), joined)
-        else:
-            self.manager = ModelManager(lambda: read_models_config(models_config, folder), joined)
+        def read_config():
+            if models_config is None:
+                return folder_config(folder)
+            return read_models_config(models_config, folder)
+
+        self.manager = ModelManager(read_config, batching and Batching.read(batching))
         self.host = f"[{host}]" if ":" in host else host
         self.port = port
         self.rest_port = rest_port
@@ -92,16 +86,16 @@ class Server:
         return f"http://{self.host}:{self.rest_port}"
 
     def refresh(self):
-        """Looks for new versions now, and returns when they are served."""
+        """Looks for new versions, and returns when they are served."""
         self.manager.refresh()
 
     def start(self):
-        """Loads what is there, and then answers requests, in threads of its own."""
+        """Loads the models, and then answers requests in threads."""
         from vlae_tf.serving.server.grpc_server import grpc_server
         from vlae_tf.serving.server.model_service import ModelService
         from vlae_tf.serving.server.rest_server import rest_server
 
-        # Before the ports are open, so that whoever finds one open finds the models too.
+        # Before the ports open, so that the models are there for the first request.
         self.refresh()
         service = ModelService(self.manager)
         limit = self.max_request_bytes
@@ -123,7 +117,7 @@ class Server:
         """Takes no more requests, and returns when those in flight are answered.
 
         Args:
-            grace: seconds that gRPC gives them.
+            grace: seconds that requests in flight over gRPC have left.
         """
         self._stopping.set()
         stopped = self._grpc.stop(grace)
@@ -143,6 +137,6 @@ class Server:
         while not self._stopping.wait(self.poll_seconds):
             try:
                 self.refresh()
-            # A configuration that someone is editing, say: what is served goes on.
+            # For example a configuration that is being edited: the served versions stay.
             except Exception as error:
                 logger.warning("Looking for new versions failed: %s", error)

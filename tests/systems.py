@@ -1,0 +1,53 @@
+"""Every system there is a test for, by name: what makes it of the tiny parts."""
+
+import keras
+
+from tests import outside
+from tests.tiny import tiny_control, tiny_model
+from vlae_tf.likelihoods import BernoulliLikelihood
+from vlae_tf.objectives import ELBO, SoftFreeBitsELBO
+from vlae_tf.posteriors import GaussianPosterior, IAFPosterior
+from vlae_tf.priors import FlowPrior, SpatialFlowPrior
+
+SHAPE, SIZE = (2, 3, 1), 2
+
+
+def ladder():
+    return {
+        "encoder": outside.LadderEncoder(),
+        "posterior_family": outside.LadderPosterior(SIZE, [1, 1]),
+        "decoder": outside.LadderDecoder(SHAPE, [1, 1]),
+        "prior_family": FlowPrior(SIZE, steps=0),
+    }
+
+
+PARTS = {
+    "VLAE": dict,
+    "VLAE, control": None,
+    "VAE": lambda: {
+        "prior_family": FlowPrior(SIZE, steps=0),
+        "likelihood_family": BernoulliLikelihood(SHAPE),
+    },
+    "IAF VAE": lambda: {
+        "posterior_family": IAFPosterior(SIZE, steps=2, hidden_units=[4], context_size=2)
+    },
+    "spatial code": lambda: {
+        "posterior_family": GaussianPosterior(SIZE),
+        "prior_family": SpatialFlowPrior((1, 2, 1), steps=1, filters=2),
+    },
+    "free bits in groups": lambda: {"objective": ELBO(free_bits=0.5, groups=2, warmup_steps=3)},
+    "soft free bits": lambda: {"objective": SoftFreeBitsELBO(free_bits=1.0)},
+    "full covariance, outside": lambda: {"posterior_family": outside.FullCovariancePosterior(SIZE)},
+    "mixture posterior, outside": lambda: {"posterior_family": outside.TwoComponentPosterior(SIZE)},
+    "mixture prior, outside": lambda: {"prior_family": outside.GaussianMixturePrior(SIZE)},
+    "ladder, outside": ladder,
+    "importance-weighted, outside": lambda: {"objective": outside.ImportanceWeightedBound()},
+}
+
+
+def make_system(name):
+    """The system on binary 2x3 images, with the same weights every time."""
+    keras.utils.set_random_seed(0)
+    if PARTS[name] is None:
+        return tiny_control(SHAPE)
+    return tiny_model(SHAPE, SIZE, **PARTS[name]())
