@@ -9,7 +9,6 @@ package, as in `vlae_tf.zoo.load`.
 import ast
 import dataclasses
 import graphlib
-from pathlib import Path
 
 # From the ground up.
 FLOORS = (

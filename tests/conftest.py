@@ -13,6 +13,10 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+from tests.tiny import tiny_recipe  # noqa: E402
+
+pytest_plugins = ["tests.served"]
+
 if find_spec("tensorflow") is None:
     # A file can be imported here only if its author meant it to be: one that holds a jax test.
     collect_ignore = [
@@ -35,29 +39,14 @@ def seeds():
 
 # === A run and a zoo of one entry, trained for a moment on 8x8 images ===
 
-TINY_MODEL = {
-    "latent_dim": 2,
-    "encoder": {"class": "ResNetEncoder", "filters": [2], "blocks": 0, "units": 4},
-    "decoder": {"class": "ResNetDecoder", "filters": [2], "blocks": 0, "units": 4, "maps": 2},
-    "prior_family": {"class": "FlowPrior", "steps": 1, "hidden_units": [4]},
-    "likelihood_family": {
-        "class": "PixelCNNLikelihood",
-        "network": {"class": "LocalPixelCNN", "filters": 2, "blocks": 1, "first_kernel_size": 3},
-    },
-}
-
-
 @pytest.fixture(scope="session")
 def tiny_recipe_file(tmp_path_factory):
     """A recipe in JSON beside the images it names."""
-    from vlae_tf.runs import Recipe
-
     folder = tmp_path_factory.mktemp("tiny")
     images = (np.random.default_rng(0).random((96, 8, 8, 1)) < 0.2).astype("uint8")
     np.savez(folder / "images.npz", train=images[:32], test=images[32:])
-    recipe = Recipe(str(folder / "images.npz"), TINY_MODEL, epochs=1, validation_split=None)
     path = folder / "recipe.json"
-    path.write_text(recipe.to_json())
+    path.write_text(tiny_recipe(folder / "images.npz").to_json())
     return path
 
 
@@ -78,7 +67,7 @@ def tiny_run(tiny_recipe_file):
 @pytest.fixture(scope="session")
 def tiny_entry(tiny_run):
     """That run as a zoo entry."""
-    from vlae_tf import publishing
+    from vlae_tf.zoo import publishing
 
     folder = tiny_run.parent / "zoo" / "tiny"
     publishing.publish(tiny_run, folder)
@@ -88,9 +77,9 @@ def tiny_entry(tiny_run):
 @pytest.fixture
 def tiny_zoo(tiny_entry, tmp_path, monkeypatch):
     """A zoo with a copy of that entry alone, in the place of the real one."""
-    from vlae_tf import zoo
+    from vlae_tf.zoo import catalogue
 
     folder = tmp_path / "zoo"
     shutil.copytree(tiny_entry, folder / "tiny")
-    monkeypatch.setattr(zoo, "FOLDER", folder)
+    monkeypatch.setattr(catalogue, "FOLDER", folder)
     return folder

@@ -5,7 +5,6 @@ import numpy as np
 from keras import ops
 
 
-
 def gradient(function, x):
     """d function(x) / d x of a scalar function, as a NumPy array."""
     x = ops.convert_to_tensor(np.asarray(x, "float32"))

@@ -10,7 +10,7 @@ from keras import ops
 
 from vlae_tf.backend import tfd, tfp
 from vlae_tf.distributions import CodeDistribution, choose_component
-from vlae_tf.layers import Dense
+from vlae_tf.layers import ConfiguredLayer, Dense
 from vlae_tf.objectives import Objective, log_weights
 from vlae_tf.posteriors import GaussianPosterior, Posterior
 from vlae_tf.priors import Prior
@@ -109,15 +109,12 @@ class GaussianMixturePrior(Prior):
         logits, loc, raw = map(ops.convert_to_tensor, (self._logits, self._loc, self._raw))
         return GaussianMixture(logits, loc, ops.softplus(raw) + 0.01)
 
-    def get_config(self):
-        return {**super().get_config(), "components": self.components}
-
 
 # === A ladder of two rungs over one flat code ===
 
 
 @register
-class LadderEncoder(keras.layers.Layer):
+class LadderEncoder(ConfiguredLayer):
     """Features of both rungs side by side: the second rung's come from the first rung's."""
 
     def __init__(self, units=4, **kwargs):
@@ -132,9 +129,6 @@ class LadderEncoder(keras.layers.Layer):
     def call(self, images):
         low = ops.tanh(self._low(ops.reshape(images, (-1, math.prod(images.shape[1:])))))
         return ops.concatenate([low, ops.tanh(self._high(low))], axis=-1)
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}
 
 
 @register
@@ -156,12 +150,9 @@ class LadderPosterior(GaussianPosterior):
         loc, raw = (ops.concatenate(part, axis=-1) for part in zip(*pairs, strict=True))
         return {"loc": loc, "scale": ops.softplus(raw) + 0.4}
 
-    def get_config(self):
-        return {**super().get_config(), "rungs": self.rungs}
-
 
 @register
-class LadderDecoder(keras.layers.Layer):
+class LadderDecoder(ConfiguredLayer):
     """The higher rung first; the lower one joins it on the way to the maps."""
 
     def __init__(self, image_shape, rungs, maps=2, units=4, **kwargs):
@@ -179,10 +170,6 @@ class LadderDecoder(keras.layers.Layer):
         low, high = ops.split(code, [self.rungs[0]], axis=-1)
         h = ops.concatenate([ops.tanh(self._high(high)), low], axis=-1)
         return ops.reshape(self._low(h), (-1, *self.image_shape[:2], self.maps))
-
-    def get_config(self):
-        own = {name: getattr(self, name) for name in ("image_shape", "rungs", "maps", "units")}
-        return {**super().get_config(), **own}
 
 
 # === The importance-weighted bound ===
@@ -206,6 +193,3 @@ class ImportanceWeightedBound(Objective):
         elbo = weights.log_w[0]
         first = {"reconstruction": weights.reconstruction[0], "kl": weights.kl[0]}
         return {"loss": -ops.mean(bound), "elbo": elbo, "bound": bound, **first}
-
-    def get_config(self):
-        return {**super().get_config(), "samples": self.samples, "seed": self.seed}

@@ -12,10 +12,10 @@ PACKAGE = Path(vlae_tf.__file__).parent
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def package(folder, **files):
-    """A package `vlae_tf` with these sources, by the names of its files, `__` for a slash."""
+def package(folder, files):
+    """A package `vlae_tf` with these sources, by the names of its files."""
     for name, source in files.items():
-        path = folder / "vlae_tf" / f"{name.replace('__', '/')}.py"
+        path = folder / "vlae_tf" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source)
     return folder / "vlae_tf"
@@ -30,37 +30,37 @@ def test_every_import_points_down_and_none_in_a_circle():
     ("files", "words"),
     [
         (
-            {"models__vae": "from vlae_tf.runs.recipe import Recipe", "runs__recipe": ""},
+            {"models/vae": "from vlae_tf.runs.recipe import Recipe", "runs/recipe": ""},
             "vlae_tf/models/vae.py imports vlae_tf.runs.recipe: this arrow points up, "
             "from models to runs",
         ),
         (
-            {"models__vae": "def f():\n    from vlae_tf import zoo"},
+            {"models/vae": "def f():\n    from vlae_tf import zoo"},
             "vlae_tf/models/vae.py imports vlae_tf.zoo: this arrow points up",
         ),
         (
-            {"models__vae": "import vlae_tf\nvlae_tf.zoo.load()", "zoo__catalogue": ""},
+            {"models/vae": "import vlae_tf\nvlae_tf.zoo.load()", "zoo/catalogue": ""},
             "points up, from models to zoo",
         ),
         (
-            {"priors__flow": "import vlae_tf.posteriors.gaussian"},
+            {"priors/flow": "import vlae_tf.posteriors.gaussian"},
             "vlae_tf/priors/flow.py imports vlae_tf.posteriors.gaussian: this arrow points "
             "sideways, from priors to posteriors",
         ),
-        ({"layers__dense": "from vlae_tf import VAE"}, "points up, from layers to models"),
-        ({"cli__demo": "import vlae_tf.attic"}, "the room 'attic' stands on no floor"),
+        ({"layers/dense": "from vlae_tf import VAE"}, "points up, from layers to models"),
+        ({"cli/demo": "import vlae_tf.attic"}, "the room 'attic' stands on no floor"),
         (
             {
-                "layers__a": "from vlae_tf.layers.b import B",
-                "layers__b": "def f():\n    import vlae_tf.layers.a",
+                "layers/a": "from vlae_tf.layers.b import B",
+                "layers/b": "def f():\n    import vlae_tf.layers.a",
             },
             "import each other in a circle",
         ),
-        ({"models__vae": "import tensorflow as tf"}, "tensorflow is for backend, datasets, noise"),
-        ({"training__driver": "import tensorflow"}, "tensorflow is for"),
-        ({"layers__made": "import tensorflow_probability"}, "is for backend alone"),
+        ({"models/vae": "import tensorflow as tf"}, "tensorflow is for backend, datasets, noise"),
+        ({"training/driver": "import tensorflow"}, "tensorflow is for"),
+        ({"layers/made": "import tensorflow_probability"}, "is for backend alone"),
         (
-            {"serving__client__client": "def f():\n    from keras import ops"},
+            {"serving/client/client": "def f():\n    from keras import ops"},
             "serving.client must load without keras",
         ),
         ({"checks": "import keras"}, "checks must load without keras"),
@@ -70,29 +70,29 @@ def test_every_import_points_down_and_none_in_a_circle():
     ],
 )
 def test_a_wrong_import_is_found_and_explained(tmp_path, files, words):
-    (found,) = architecture.violations(package(tmp_path, **files))
+    (found,) = architecture.violations(package(tmp_path, files))
     assert words in found
 
 
 def test_right_imports_are_left_alone(tmp_path):
     files = {
-        "layers__dense": "import keras\nfrom vlae_tf.checks import refuse",
-        "models__vae": "import vlae_tf\nfrom vlae_tf import layers\nfrom vlae_tf.layers import Dense",
+        "layers/dense": "import keras\nfrom vlae_tf.checks import refuse",
+        "models/vae": "import vlae_tf\nfrom vlae_tf import layers\nvlae_tf.layers.Dense()",
         "checks": "def check_dtype():\n    import keras",
-        "training__driver": "def fit():\n    import tensorflow as tf",
-        "saved_model__export": "import tensorflow as tf\nimport numpy as np",
+        "training/driver": "def fit():\n    import tensorflow as tf",
+        "saved_model/export": "import tensorflow as tf\nimport numpy as np",
         "__init__": "from vlae_tf._version import __version__",
     }
-    assert architecture.violations(package(tmp_path, **files)) == []
+    assert architecture.violations(package(tmp_path, files)) == []
 
 
 def test_only_arrows_without_a_detour_are_drawn(tmp_path):
     files = {
-        "cli__demo": "import vlae_tf.models.vae, vlae_tf.checks",
-        "models__vae": "import vlae_tf.layers.dense",
-        "layers__dense": "from vlae_tf.checks import refuse",
+        "cli/demo": "import vlae_tf.models.vae, vlae_tf.checks",
+        "models/vae": "import vlae_tf.layers.dense",
+        "layers/dense": "from vlae_tf.checks import refuse",
     }
-    folder = package(tmp_path, **files)
+    folder = package(tmp_path, files)
     assert ("cli", "checks") in architecture.arrows(folder)
     assert architecture.direct_arrows(folder) == {
         ("cli", "models"),

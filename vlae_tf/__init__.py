@@ -48,15 +48,17 @@ def __dir__():
 
 
 class _OnDemand:
-    """Stands in Keras' registry for a model, which is loaded when a config asks for it."""
+    """Stands in Keras' registry for a class, which is loaded when a config asks for it."""
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, room, name):
+        self.room, self.name = room, name
 
     def from_config(self, config, custom_objects=None):
-        return __getattr__(self.name).from_config(config, custom_objects)
+        cls = getattr(importlib.import_module(f"vlae_tf.{self.room}"), self.name)
+        return cls.from_config(config, custom_objects)
 
 
 if _keras := sys.modules.get("keras"):
-    for _name in _MODELS:
-        _keras.saving.get_custom_objects().setdefault(f"vlae_tf>{_name}", _OnDemand(_name))
+    # A model, and the optimiser that it may have been compiled with.
+    for _room, _name in (*(("models", name) for name in _MODELS), ("training", "AveragedOptimizer")):
+        _keras.saving.get_custom_objects().setdefault(f"vlae_tf>{_name}", _OnDemand(_room, _name))

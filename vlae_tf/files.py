@@ -39,21 +39,23 @@ def write_array(path, array):
 
 
 def load_weights(model, path):
-    """Loads all of `path` into `model`, or raises a `ValueError` that says what is wrong."""
+    """Loads all of `path` into `model`, whose dtypes it takes, or raises a `ValueError` that says
+    what is wrong."""
     if not path.is_file():
         raise ValueError(f"There must be a file of weights. Received: path={str(path)!r}")
     try:
         with warnings.catch_warnings():
-            # Keras only warns when the optimiser's part does not fit, and goes on without it.
+            # Keras only warns when the optimiser's part does not fit, and leaves it out.
             warnings.simplefilter("error")
             model.load_weights(path)
-        # Nor does it tell when the file holds more than the model.
+        # Nor does it say when the file holds more than the model.
         expected = len(model.weights)
         if (found := _count_arrays(path)) != expected:
             raise ValueError(f"the model has {expected} weights and the file {found}")
     except (OSError, KeyError, ValueError, UserWarning) as error:
         raise ValueError(
-            "The file must hold the weights of this very model, whole. "
+            "The file must hold the weights of this very model, whole, written by this version of "
+            "vlae_tf (weights of version 0.1 fit where no part has changed). "
             f"Received: path={str(path)!r}, but {error}"
         ) from error
 

@@ -7,7 +7,7 @@ def row_seeds(seed, count):
     """One seed per row, int32 `(count,)`, from one integer (or the seeds themselves).
 
     Row i has the same seed whatever `count` is, so a longer batch starts with the shorter one. No
-    two rows of one integer have the same seed.
+    two rows have the same seed where one integer was given.
 
     Raises:
         ValueError: if `seed` is neither a non-negative integer nor one int32 per row.
@@ -32,8 +32,11 @@ def row_seeds(seed, count):
 
 
 def _without_repeats(seeds):
-    """The hash repeats itself, in most batches of 50,000: then the later row takes the next seed
-    that none before it has, which does not depend on the rows behind it."""
+    """`seeds`, where a later row with the seed of an earlier one takes the next that is free.
+
+    The hash repeats itself in most batches of 50,000. Why not seeds that never repeat (a permuted
+    counter): every published figure was made with these.
+    """
     if len(np.unique(seeds)) < len(seeds):
         taken = set()
         for row, seed in enumerate(seeds.tolist()):

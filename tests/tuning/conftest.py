@@ -1,29 +1,32 @@
 """A search small enough for a test: 8x8 images without a test split, two sizes of the code."""
 
-import numpy as np
 import pytest
+import tensorflow as tf
 
-from tests.conftest import TINY_MODEL
-from vlae_tf.runs import Recipe
+from tests.tiny import TINY_MODEL, tiny_recipe, write_images
+
+MODEL = TINY_MODEL | {
+    "prior_family": {"class_name": "FlowPrior", "config": {"steps": 0}},
+    "likelihood_family": {"class_name": "BernoulliLikelihood"},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eager():
+    """Every trial is a new model that takes a few steps: to trace them would take longer."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")
-def images_file(tmp_path_factory):
-    """Own images. There is no test split: whoever asks for it fails."""
-    rng = np.random.default_rng(0)
+def recipe(tmp_path_factory):
+    """Two epochs of two steps. There is no test split: to ask for it is an error."""
     path = tmp_path_factory.mktemp("images") / "images.npz"
-    images = (rng.random((96, 8, 8, 1)) < 0.2).astype("uint8")
-    np.savez(path, train=images[:64], validation=images[64:])
-    return path
-
-
-@pytest.fixture(scope="session")
-def recipe(images_file):
-    return Recipe(
-        str(images_file),
-        TINY_MODEL,
+    return tiny_recipe(
+        write_images(path, train=16, validation=16),
+        model=MODEL,
         epochs=2,
-        batch_size=16,
+        batch_size=8,
         train_split="train+validation",
-        validation_split=None,
     )

@@ -75,7 +75,7 @@ def test_latent_sizes_are_positive_integers(recipe, sizes):
         ({"batch_sizes": [1]}, "batch_sizes=1, but.*batch_sizes"),
         ({"batch_size": [8, -1]}, "batch_size=-1, but `batch_size` must be"),
         ({"model.prior_family.hidden": [1]}, "hidden"),
-        ({"model.encoder.class_name": ["Nothing"]}, "`encoder` must be"),
+        ({"model.encoder.class_name": ["Nothing"]}, "but `encoder` must name a class"),
         ({"validation_split": ["test"]}, "what trials are compared on.*'validation_split'"),
         ({"dataset": ["other"]}, "what trials are compared on.*'dataset'"),
     ],

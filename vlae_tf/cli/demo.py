@@ -1,4 +1,4 @@
-"""What `make demo` shows: a trained model from loading to serving."""
+"""The demonstration of `make demo`: a trained model, from loading to serving."""
 
 import pathlib
 import subprocess
@@ -8,8 +8,9 @@ import time
 import numpy as np
 
 from vlae_tf import evaluation, zoo
+from vlae_tf.models import importance_weighted_terms
 
-# What is served needs TensorFlow alone, without vlae_tf.
+# The SavedModel needs TensorFlow alone, without vlae_tf.
 _FRESH_PROCESS = """
 import sys
 import numpy as np
@@ -28,12 +29,12 @@ def run(entry, out, console):
     """Load `entry`, encode, reconstruct, sample, export, reload in a fresh process and compare.
 
     Args:
-        entry: name in the zoo.
+        entry: name of an entry of the zoo.
         out: folder for the pictures and the SavedModel.
         console: a `rich.console.Console`.
 
     Raises:
-        RuntimeError: if the served model does not answer as the Python model does.
+        RuntimeError: if the served model gives other answers than the Python model.
     """
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -54,7 +55,7 @@ def run(entry, out, console):
     console.print(f"Pictures: {out / 'reconstructions.png'}, {out / 'samples.png'}")
 
     with console.status("Estimating the likelihood"):
-        terms = evaluation.importance_weighted_terms(model, images[:32], importance_samples=32)
+        terms = importance_weighted_terms(model, images[:32], importance_samples=32)
     console.print(
         f"On 32 test images: NLL {-terms['log_prob'].mean():.2f} nats (32 importance samples), "
         f"code {terms['kl'].mean() / np.log(2):.1f} bits. On the whole test set: `vlae-tf zoo list`"

@@ -19,7 +19,7 @@ def sample(
     seed: Seed = 0,
     dtype: Dtype = "float32",
 ):
-    """New images: a code from the prior, pixels from the decoder."""
+    """Draw new images: a code from the prior, pixels from the decoder."""
     from vlae_tf import evaluation, zoo
 
     model = zoo.load_source(source, dtype)
@@ -33,14 +33,14 @@ def reconstruct(
     source: Source,
     images: Annotated[
         str | None,
-        typer.Option(help="Own images (.npy, .npz or a folder); the entry's examples if absent."),
+        typer.Option(help="Your images (.npy, .npz, a folder); by default the entry's examples."),
     ] = None,
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of images.")] = 10,
     out: Out = pathlib.Path("reconstructions.png"),
     seed: Seed = 0,
     dtype: Dtype = "float32",
 ):
-    """Images beside several drawn from their codes: what stays the same is in the code."""
+    """Images, and below each several drawn from its code: what stays the same is in the code."""
     from vlae_tf import datasets, evaluation, zoo
 
     model = zoo.load_source(source, dtype)
@@ -56,10 +56,9 @@ def reconstruct(
 @app.command()
 def demo(
     out: Annotated[pathlib.Path, typer.Option(help="Folder for pictures and SavedModel.")],
-    entry: Annotated[str | None, typer.Option(help="An entry of the zoo.")] = None,
+    entry: Annotated[str, typer.Option(help="Name of an entry of the zoo.")] = "mnist_static",
 ):
     """Load a trained model, encode, reconstruct, sample, export, and compare in a fresh process."""
-    from vlae_tf import zoo
     from vlae_tf.cli import demo
 
-    demo.run(entry or zoo.list("mnist*")[-1], out, console)
+    demo.run(entry, out, console)

@@ -103,26 +103,26 @@ def evaluate(
 def probe(
     source: Source,
     images: Annotated[
-        int, typer.Option(min=1, help="Training images for the classifier.")
+        int, typer.Option(min=1, help="Number of training images for the classifier.")
     ] = 10_000,
     dataset: Annotated[
         str | None,
-        typer.Option(help="Of the images and classes; the run's own if absent."),
+        typer.Option(help="Data set of the images and classes; by default the run's own."),
     ] = None,
     classifier: Annotated[
         str,
         typer.Option(
-            help="logistic_regression, or linear_discriminant_analysis for many hundred classes."
+            help="logistic_regression, or linear_discriminant_analysis for hundreds of classes."
         ),
     ] = "logistic_regression",
     out: Annotated[
-        pathlib.Path | None, typer.Option(help="File to write; probe.json of the run if absent.")
+        pathlib.Path | None, typer.Option(help="File to write; by default probe.json of the run.")
     ] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
     dtype: Dtype = "float32",
 ):
-    """How much of an image's class a linear classifier reads off its code, and off its pixels."""
+    """Accuracy of a linear classifier that reads an image's class off its code, or its pixels."""
     from vlae_tf import evaluation, zoo
 
     with console.status("Encoding and classifying"):
@@ -139,21 +139,21 @@ def probe(
 @app.command()
 def lossy(
     sources: Annotated[
-        list[str], typer.Argument(help="Evaluated runs or entries, of different windows.")
+        list[str], typer.Argument(help="Evaluated runs or entries with different windows.")
     ],
     out: Annotated[pathlib.Path, typer.Option(help="Folder for table and pictures.")],
-    images: Annotated[int, typer.Option(help="Columns of the picture.")] = 8,
-    draws: Annotated[int, typer.Option(help="Images drawn from each code.")] = 3,
+    images: Annotated[int, typer.Option(help="Number of columns of the picture.")] = 8,
+    draws: Annotated[int, typer.Option(help="Number of images drawn from each code.")] = 3,
     seed: Seed = 0,
     data_dir: DataDir = None,
 ):
-    """What a smaller window leaves to the code: likelihood, bits, and images from one code."""
+    """Compare windows: likelihood, bits of the code, and images drawn from one code."""
     from vlae_tf import evaluation, zoo
 
     folders = {pathlib.Path(source).name: zoo.locate(source) for source in sources}
     if len(folders) < len(sources):
         raise ValueError(
-            "`sources` must have names of their own, the last part of their paths. "
+            "`sources` must have different names, the last parts of their paths. "
             f"Received: {', '.join(sources)}"
         )
     with console.status("Drawing images from their codes"):

@@ -1,4 +1,4 @@
-"""Commands about the models that come with the package."""
+"""Commands for the models that come with the package."""
 
 import pathlib
 from typing import Annotated
@@ -15,7 +15,7 @@ app.add_typer(zoo_app, name="zoo")
 
 @zoo_app.command("list")
 def zoo_list(pattern: Annotated[str, typer.Argument(help="A shell pattern.")] = "*"):
-    """The entries, with their likelihoods."""
+    """List the entries with their likelihoods."""
     from vlae_tf import zoo
     from vlae_tf.evaluation.units import rounded, unit
 
@@ -34,8 +34,8 @@ def zoo_list(pattern: Annotated[str, typer.Argument(help="A shell pattern.")] = 
 
 
 @zoo_app.command("info")
-def zoo_info(name: Annotated[str, typer.Argument(help="An entry.")]):
-    """The card of an entry."""
+def zoo_info(name: Annotated[str, typer.Argument(help="Name of an entry.")]):
+    """Show the card of an entry."""
     from vlae_tf import zoo
 
     console.print(Markdown(zoo.info(name)["card"]))
@@ -44,10 +44,15 @@ def zoo_info(name: Annotated[str, typer.Argument(help="An entry.")]):
 @zoo_app.command("publish")
 def zoo_publish(
     run: Annotated[pathlib.Path, typer.Argument(help="Folder of an evaluated run.")],
-    folder: Annotated[pathlib.Path, typer.Argument(help="zoo/NAME, made or replaced.")],
+    folder: Annotated[
+        pathlib.Path, typer.Argument(help="Folder of the entry, zoo/NAME; made or replaced.")
+    ],
     data_dir: DataDir = None,
 ):
-    """Make a zoo entry of a run that `vlae-tf evaluate` has measured."""
+    """Make a zoo entry of a run that `vlae-tf evaluate` has evaluated.
+
+    The entry's weights are float16, half the size.
+    """
     from vlae_tf.zoo import publishing
 
     publishing.publish(run, folder, data_dir=data_dir)
@@ -57,18 +62,18 @@ def zoo_publish(
 @zoo_app.command("table")
 def zoo_table(
     readme: Annotated[
-        pathlib.Path | None, typer.Option(help="A README.md whose results table to renew.")
+        pathlib.Path | None, typer.Option(help="README.md to update with the table.")
     ] = None,
     page: Annotated[
-        pathlib.Path | None, typer.Option(help="Write all that was measured to this file.")
+        pathlib.Path | None, typer.Option(help="File for the page of all evaluations.")
     ] = None,
 ):
-    """The results table, in Markdown, from the metrics of all entries."""
-    from vlae_tf.zoo import tables as results
+    """Write the results table, Markdown, from the metrics of all entries; print it by default."""
+    from vlae_tf.zoo import tables
 
     if readme is not None:
-        results.renew_table(readme)
+        tables.renew_table(readme)
     if page is not None:
-        results.write_page(page)
+        tables.write_page(page)
     if readme is None and page is None:
-        print(results.results_table(), end="")
+        print(tables.results_table(), end="")

@@ -3,10 +3,10 @@
 Importing this package does not import TensorFlow: `load_arrays` and `load` do, when they need it.
 """
 
-from vlae_tf.datasets.arrays import load_arrays, prepare
+from vlae_tf.datasets.arrays import load_arrays, load_labels
 from vlae_tf.datasets.batches import ImageBatches
 from vlae_tf.datasets.binarisation import binarised
-from vlae_tf.datasets.labels import load_labels
+from vlae_tf.datasets.named import prepare
 from vlae_tf.datasets.pipeline import load
 from vlae_tf.datasets.registry import DATASETS, DatasetInfo, info
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from vlae_tf.datasets.arrays import prepare
+from vlae_tf.datasets.named import prepare
 from vlae_tf.datasets.registry import DATASETS
 
 

@@ -1,17 +1,12 @@
-"""Whole data sets as arrays of images."""
-
-import functools
-import logging
-import os
+"""Whole data sets as arrays: images and labels."""
 
 import numpy as np
 
+from vlae_tf.checks import check_choice, check_image_shape, refuse
 from vlae_tf.datasets.binarisation import binarised
-from vlae_tf.datasets.omniglot import random_order, shrink
+from vlae_tf.datasets.named import named
 from vlae_tf.datasets.own import own_images
 from vlae_tf.datasets.registry import DATASETS, SPLITS, info
-
-log = logging.getLogger(__name__)
 
 
 def load_arrays(
@@ -28,14 +23,14 @@ def load_arrays(
         image_shape: the `(height, width, channels)` the images must have; a folder's pictures are
             resized to it.
         binarise: return one fixed Bernoulli draw from the intensities, `binarised(images, seed)`.
-        seed: of that draw.
+        seed: seed of that draw.
 
     Returns:
         uint8: pixels {0, 1} where the data set is "static", intensities 0..255 where it is
         "dynamic" (and `binarise` is False), colours 0..255 where it is "none".
 
     Raises:
-        ValueError: unknown name or split, or images that cannot be used.
+        ValueError: unknown name or split, or invalid images.
         FileNotFoundError: the data set is not prepared; the message says how to get it. Nothing is
             ever downloaded here.
 
@@ -44,151 +39,51 @@ def load_arrays(
         >>> load_arrays(np.zeros((5, 28, 28, 1), np.uint8)).shape
         (5, 28, 28, 1)
     """
-    if split not in SPLITS:
-        raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
+    check_choice(split, "split", SPLITS)
+    if image_shape is not None and check_image_shape(image_shape)[2] not in (1, 3):
+        refuse("image_shape", "(height, width, channels) with 1 or 3 channels", image_shape)
     if isinstance(source, str) and source in DATASETS:
-        check_image_shape(image_shape, DATASETS[source].image_shape, source)
-        images = named(DATASETS[source], split, data_dir)
+        check_shape(image_shape, DATASETS[source].image_shape, source)
+        images = named(source, split, data_dir)
     else:
-        if image_shape is not None:
-            check_image_shape(image_shape)
         images = own_images(source, split, image_shape)
         where = "the array" if isinstance(source, np.ndarray) else source
-        check_image_shape(image_shape, images.shape[1:], where)
+        check_shape(image_shape, images.shape[1:], where)
     return binarised(images, seed) if binarise else images
 
 
-def check_image_shape(image_shape, received=None, where=None):
-    """Raise unless `image_shape` is a shape of images, and the one that those of `where` have.
-
-    None always passes.
-    """
-    if image_shape is None:
-        return
-    if len(image_shape) != 3 or min(image_shape) < 1 or image_shape[2] not in (1, 3):
-        raise ValueError(
-            "`image_shape` must be (height, width, channels) with 1 or 3 channels. "
-            f"Received: image_shape={image_shape!r}"
-        )
-    if received is not None and tuple(image_shape) != tuple(received):
+def check_shape(image_shape, received, where):
+    """Raises unless `image_shape` is None or the shape of the images of `where`."""
+    if image_shape is not None and tuple(image_shape) != tuple(received):
         raise ValueError(
             f"The images of {where} must have the `image_shape` {tuple(image_shape)}. "
             f"Received: images with shape {tuple(received)}"
         )
 
 
-def prepare(name: str, data_dir=None, manual_dir=None) -> str:
-    """Download the data set `name` through TFDS, prepare it, and return where it lies.
+def load_labels(name, split="train", data_dir=None) -> np.ndarray:
+    """The class of each image that `load_arrays(name, split)` gives, int64 `(n,)`.
 
     Args:
-        name: a name in `DATASETS`.
+        name: a name in `DATASETS` other than `mnist_static`, whose classes were never published.
+            The classes of `omniglot` are its 1,623 characters.
+        split: "train", "validation", "test" or "train+validation".
         data_dir: the TFDS directory; None means `TFDS_DATA_DIR`, or TFDS' own default.
-        manual_dir: a folder with files downloaded by hand; None means TFDS' own default,
-            `downloads/manual` in the TFDS directory.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: unknown name or split, or a data set without classes.
+        FileNotFoundError: the data set is not prepared; the message says how to get it.
 
     Example:
-        >>> prepare("mnist_static")  # doctest: +SKIP
+        >>> from vlae_tf.datasets import load_labels
+        >>> load_labels("mnist_static")
+        Traceback (most recent call last):
+        ValueError: `name` must be a data set with classes; mnist_dynamic has the digits of ...
     """
-    import tensorflow_datasets as tfds
-
-    config = tfds.download.DownloadConfig(manual_dir=manual_dir)
-    builder = tfds_builder(name, data_dir)
-    builder.download_and_prepare(download_config=config)
-    return str(builder.data_path)
-
-
-def tfds_builder(name, data_dir=None):
-    """The TFDS builder of the data set `name`."""
-    import tensorflow_datasets as tfds
-
-    if name == "caltech101_silhouettes":
-        from vlae_tf.datasets.caltech101_silhouettes import Caltech101Silhouettes
-
-        return Caltech101Silhouettes(data_dir=data_dir)
-    return tfds.builder(info(name).tfds_name, data_dir=data_dir)
-
-
-def named(entry, split, data_dir, feature="image"):
-    """A feature of all examples of a split of a data set in `DATASETS`."""
-    builder = tfds_builder(entry.name, data_dir)
-    if not builder.data_path.exists() and _lies_in_manual_dir(builder):
-        builder.download_and_prepare()
-    try:
-        if entry.name == "omniglot":
-            values = _omniglot(entry, split, data_dir, feature)
-        else:
-            parts = entry.splits[split].split("+")
-            values = np.concatenate([_read(builder, part, feature) for part in parts])
-    except AssertionError as error:  # this is how TFDS says that it is not prepared
-        raise FileNotFoundError(_how_to_get(entry.name, data_dir, builder)) from error
-    expected = sum(entry.sizes[part] for part in split.split("+"))
-    if len(values) != expected:
-        log.warning(
-            "%s, split %r: %d of the published %d images are in %s; a figure made with them must "
-            "say so.",
-            entry.name,
-            split,
-            len(values),
-            expected,
-            builder.data_path,
+    check_choice(split, "split", SPLITS)
+    if info(name).name == "mnist_static":
+        raise ValueError(
+            "`name` must be a data set with classes; mnist_dynamic has the digits of mnist_static "
+            f"and their classes (vlae-tf probe --dataset mnist_dynamic). Received: name={name!r}"
         )
-    return values
-
-
-def _lies_in_manual_dir(builder):
-    """Whether the file to be prepared was downloaded by hand, so that no network is needed."""
-    manual_dir = builder.data_path.parent.parent / "downloads" / "manual"
-    return bool(builder.MANUAL_DOWNLOAD_INSTRUCTIONS) and all(
-        (manual_dir / url_info.filename).exists() for url_info in builder.url_infos.values()
-    )
-
-
-def _read(builder, split, feature, convert=lambda value: value):
-    """A feature of all examples of a TFDS split, in the order they are stored in."""
-    import tensorflow_datasets as tfds
-
-    dataset = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        # TFDS would keep small data sets in memory, decoded: a gigabyte of Omniglot.
-        read_config=tfds.ReadConfig(try_autocache=False),
-        # Labels need no pictures decoded.
-        decoders=tfds.decode.PartialDecoding([feature]),
-    )
-    dataset = dataset.map(lambda x: convert(x[feature]), num_parallel_calls=os.cpu_count())
-    # Batches, not single examples: 50,000 conversions to NumPy would take most of the time.
-    return np.concatenate(list(tfds.as_numpy(dataset.batch(1000).prefetch(2))))
-
-
-@functools.lru_cache(maxsize=1)
-def _all_omniglot(data_dir):
-    """All of Omniglot at 28x28 in its fixed random order; the only slow one, so kept (25 MB)."""
-    builder = tfds_builder("omniglot", data_dir)
-    # Its three colour channels are equal.
-    parts = [_read(builder, part, "image", lambda x: x[..., 0]) for part in ("train", "test")]
-    strokes = (np.concatenate(parts) < 128).astype(np.uint8)  # black ink on white paper becomes 1
-    labels = np.concatenate([_read(builder, part, "label") for part in ("train", "test")])
-    order = random_order(strokes)
-    return {"image": shrink(strokes[order]), "label": labels[order]}
-
-
-def _omniglot(entry, split, data_dir, feature):
-    values = _all_omniglot(data_dir)[feature]
-    bounds = np.cumsum([0, *entry.sizes.values()])
-    parts = dict(zip(entry.sizes, zip(bounds[:-1], bounds[1:], strict=True), strict=True))
-    return np.concatenate([values[slice(*parts[part])] for part in split.split("+")])
-
-
-def _how_to_get(name, data_dir, builder):
-    where = f" --data-dir {data_dir}" if data_dir else ""
-    how = (
-        f"The data set {name!r} is not prepared in {builder.data_path}. Download and prepare it "
-        f"with `python -m vlae_tf.datasets {name}{where}`; or, when it is prepared elsewhere, set "
-        f"TFDS_DATA_DIR or `data_dir` (--data-dir) to that TFDS directory."
-    )
-    if name == "caltech101_silhouettes":
-        how += " " + builder.MANUAL_DOWNLOAD_INSTRUCTIONS
-    return how
+    return named(name, split, data_dir, feature="label")

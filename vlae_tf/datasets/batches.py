@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from vlae_tf.checks import check_array
+from vlae_tf.checks import check_array, check_integer, refuse
 from vlae_tf.datasets.binarisation import bernoulli, check_intensities
 
 
@@ -18,23 +18,25 @@ class ImageBatches(keras.utils.PyDataset):
     an order of its own, drawn from Python's global `random`.
     An epoch lasts from `on_epoch_begin` to `on_epoch_end`. Not only `fit` but also `evaluate` calls
     them; for evaluation give images with a fixed draw, in a fixed order:
-    `ImageBatches(binarised(images), 128, shuffle=False)`. (The model should be built, as a `VLAE`
-    always is: to build one, Keras begins and ends an epoch more on the JAX backend.)
+    `ImageBatches(binarised(images), 128, shuffle=False)`. (The model should be built; a `VAE`
+    always is. To build one, Keras begins and ends an epoch more on the JAX backend.)
     With TensorFlow on a CPU `fit(batches.to_tf_dataset(), steps_per_epoch=batches.num_batches)`
     sees the same batches and is faster, up to twice as fast.
+    Why not Grain: `fit` replays a shuffled Grain dataset in the same order each epoch, and reads it
+    by a generator on TensorFlow, which is slow (`to_tf_dataset`).
 
     Args:
         images: uint8 array (n, height, width, channels); binary pixels or intensities 0..255.
         batch_size: images in a batch; the last batch of an epoch may be smaller.
         shuffle: a new order in each epoch.
         binarise: draw x ~ Bernoulli(images / 255) afresh in each epoch.
-        seed: a non-negative int.
+        seed: integer of at least 0, from which order and binarisation are drawn.
         initial_epoch: the epoch to begin with, equal to that given to `fit`.
         drop_remainder: leave out a last batch smaller than `batch_size`.
         **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
 
     Raises:
-        ValueError: an argument is not as described.
+        ValueError: for an invalid argument.
 
     Example:
         >>> import numpy as np
@@ -58,29 +60,17 @@ class ImageBatches(keras.utils.PyDataset):
         check_array(images)
         if binarise:
             check_intensities(images)
-        for argument, value, least in (
-            ("batch_size", batch_size, 1),
-            ("seed", seed, 0),
-            ("initial_epoch", initial_epoch, 0),
-        ):
-            if not isinstance(value, int | np.integer) or value < least:
-                raise ValueError(
-                    f"`{argument}` must be an integer of at least {least}. "
-                    f"Received: {argument}={value!r}"
-                )
-        if drop_remainder and batch_size > len(images):
-            raise ValueError(
-                f"`batch_size` must be at most the number of images, {len(images)}, when "
-                f"`drop_remainder` is set. Received: batch_size={batch_size}"
-            )
         self.images = images
-        self.batch_size = int(batch_size)
+        self.batch_size = check_integer(batch_size, "batch_size", least=1)
+        if drop_remainder and batch_size > len(images):
+            expected = f"at most the number of images, {len(images)}, with `drop_remainder`"
+            refuse("batch_size", expected, batch_size)
         self.shuffle = shuffle
         self.binarise = binarise
-        self.seed = int(seed)
-        self.initial_epoch = int(initial_epoch)
+        self.seed = check_integer(seed, "seed", least=0)
+        self.initial_epoch = check_integer(initial_epoch, "initial_epoch", least=0)
         self.drop_remainder = drop_remainder
-        self._start(self.initial_epoch)
+        self.start(self.initial_epoch)
 
     @property
     def epoch(self):
@@ -95,13 +85,12 @@ class ImageBatches(keras.utils.PyDataset):
     def to_tf_dataset(self):
         """The batches as a `tf.data.Dataset`, epoch after epoch without end.
 
-        TensorFlow is told the size of a batch, with which its graph is a ninth faster
-        (mnist_static on a CPU). And it reads no generator, as Keras would of a `PyDataset`: with
-        the first of those it has the C library return freed memory to the system at once
-        (M_TRIM_THRESHOLD), and from then on every step spends up to half of its time on getting it
-        back.
+        TensorFlow knows the size of a batch, with which its graph is a ninth faster (mnist_static
+        on a CPU). And it reads no generator (Keras makes one of a `PyDataset`): at the first of
+        those it has the C library return freed memory to the system at once (M_TRIM_THRESHOLD), and
+        from then on every step spends up to half of its time on getting it back.
 
-        The epochs are counted here, as they are drawn: use the batches for nothing else meanwhile.
+        The epochs are counted here while they are drawn: use the batches for nothing else then.
 
         Raises:
             ValueError: if the last batch would be smaller than the others.
@@ -144,7 +133,7 @@ class ImageBatches(keras.utils.PyDataset):
     def on_epoch_end(self):
         # `fit` also calls this before its first epoch, which must not count.
         if self._begun:
-            self._start(self._epoch + 1)
+            self.start(self._epoch + 1)
 
     def __getitem__(self, index):
         if not 0 <= index < self.num_batches:
@@ -155,7 +144,8 @@ class ImageBatches(keras.utils.PyDataset):
             images = bernoulli(images, self._rng(self._epoch, index))
         return (images,)  # a tuple, which Keras reads as (inputs,)
 
-    def _start(self, epoch):
+    def start(self, epoch):
+        """Goes to the beginning of an epoch."""
         self._epoch = epoch
         self._begun = False
         order = np.arange(len(self.images))

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from vlae_tf.checks import check_array
+from vlae_tf.checks import check_array, check_integer
 
 
 def check_intensities(images, argument="images"):
-    """Raise when `images` are binary already: read as intensities, 1 would mean almost black."""
+    """Raises if `images` are binary already: read as intensities, 1 would mean almost black."""
     if images.max() == 1:
         raise ValueError(
             f"Binarisation expects intensities 0..255, and `{argument}` is binary already (its "
@@ -30,13 +30,13 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
 
     Args:
         images: uint8 intensities 0..255 of shape (n, height, width, channels).
-        seed: a non-negative int; equal seeds give equal draws.
+        seed: integer of at least 0; equal seeds give equal draws.
 
     Returns:
         uint8 pixels {0, 1} of the same shape.
 
     Raises:
-        ValueError: `images` is not such an array, or is binary already.
+        ValueError: `images` is not such an array or is binary already, or for an invalid `seed`.
 
     Example:
         >>> binarised(np.full((1, 2, 2, 1), 255, np.uint8)).ravel()
@@ -47,4 +47,4 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
     """
     check_array(images)
     check_intensities(images)
-    return bernoulli(images, np.random.default_rng(seed))
+    return bernoulli(images, np.random.default_rng(check_integer(seed, "seed", least=0)))

@@ -1,6 +1,7 @@
 """Data sets as tf.data pipelines."""
 
-from vlae_tf.datasets.arrays import check_image_shape, load_arrays
+from vlae_tf.checks import check_integer
+from vlae_tf.datasets.arrays import check_shape, load_arrays
 from vlae_tf.datasets.binarisation import binarised, check_intensities
 from vlae_tf.datasets.registry import DATASETS
 
@@ -23,8 +24,8 @@ def load(
     draw, `binarised(load_arrays(source, split), seed)`, the same on every machine.
 
     The sequence of fresh draws and of orders is reproducible from `seed` and TensorFlow's global
-    seed, counted from the making of the pipeline. A run that is resumed wants `ImageBatches`, whose
-    epochs can be entered anywhere.
+    seed, counted from the making of the pipeline. To resume a run, take `ImageBatches`: its epochs
+    can be entered anywhere.
 
     Args:
         source: a name in `DATASETS`, own images as `load_arrays` takes them, or a
@@ -33,7 +34,7 @@ def load(
         split: "train", "validation", "test" or "train+validation".
         batch_size: images in a batch; None gives single images.
         shuffle: a new order in every iteration.
-        seed: of the order and the binarisation.
+        seed: seed of the order and the binarisation.
         data_dir: the TFDS directory; None means `TFDS_DATA_DIR`, or TFDS' own default.
         image_shape: own images only: the `(height, width, channels)` they must have.
         binarise: None: as the data set is in the papers, and not for own images. True or False:
@@ -43,7 +44,7 @@ def load(
         A dataset of uint8 tensors (batch, height, width, channels), or (height, width, channels).
 
     Raises:
-        ValueError: an argument is not as described.
+        ValueError: for an invalid argument.
         FileNotFoundError: the data set is not prepared; the message says how to get it.
 
     Example:
@@ -54,10 +55,8 @@ def load(
     """
     import tensorflow as tf
 
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise ValueError(
-            f"`batch_size` must be a positive integer or None. Received: batch_size={batch_size!r}"
-        )
+    if batch_size is not None:
+        check_integer(batch_size, "batch_size", least=1)
     if binarise is None:
         named = isinstance(source, str) and source in DATASETS
         binarise = named and DATASETS[source].binarisation == "dynamic"
@@ -119,5 +118,5 @@ def _single_images(dataset, split, image_shape):
             "`source` must be a tf.data.Dataset of single uint8 images (height, width, channels), "
             f"pixels 0..255 or binary; use `.unbatch()` on batches. Received: elements {spec}"
         )
-    check_image_shape(image_shape, tuple(spec.shape), "the tf.data.Dataset")
+    check_shape(image_shape, spec.shape, "the tf.data.Dataset")
     return dataset

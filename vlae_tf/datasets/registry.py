@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from vlae_tf.checks import check_choice
+
 SPLITS = ("train", "validation", "test", "train+validation")
 
 
@@ -131,6 +133,4 @@ def info(name: str) -> DatasetInfo:
     Raises:
         ValueError: `name` is not one of `DATASETS`; the message lists those known.
     """
-    if name not in DATASETS:
-        raise ValueError(f"Unknown data set. Known: {', '.join(DATASETS)}. Received: name={name!r}")
-    return DATASETS[name]
+    return DATASETS[check_choice(name, "name", DATASETS)]

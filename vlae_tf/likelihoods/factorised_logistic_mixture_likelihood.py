@@ -48,6 +48,3 @@ class FactorisedLogisticMixtureLikelihood(FactorisedLikelihood):
 
     def _parameter_count(self):
         return DiscretisedLogisticMixture.parameter_count(self.image_shape[-1], self.components)
-
-    def get_config(self):
-        return {**super().get_config(), "components": self.components}

@@ -1,9 +1,8 @@
-import keras
-
 from vlae_tf.checks import check_image_shape
+from vlae_tf.layers import ConfiguredLayer
 
 
-class Likelihood(keras.layers.Layer):
+class Likelihood(ConfiguredLayer):
     """Likelihood p(x | z): a layer from a decoder's maps to a distribution over images.
 
     Subclasses write `distribution` and say how many `levels` a pixel has.
@@ -35,6 +34,3 @@ class Likelihood(keras.layers.Layer):
     def distribution(self, maps, training=False):
         """The `ImageDistribution` given the decoder's maps `(batch, height, width, maps)`."""
         raise NotImplementedError
-
-    def get_config(self):
-        return {**super().get_config(), "image_shape": self.image_shape}

@@ -80,10 +80,3 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
 
     def _seen_shape(self):
         return (*self.image_shape[:2], 1) if self.grey_window else self.image_shape
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "components": self.components,
-            "grey_window": self.grey_window,
-        }

@@ -74,10 +74,8 @@ class PixelCNNLikelihood(Likelihood):
         return self.image_shape
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "network": keras.saving.serialize_keras_object(self.network),
-        }
+        network = keras.saving.serialize_keras_object(self.network)
+        return {**super().get_config(), "network": network}
 
     @classmethod
     def from_config(cls, config):

@@ -98,12 +98,3 @@ class ELBO(Objective):
         if not self.warmup_steps:
             return 1.0
         return ops.minimum(1.0, ops.cast(self.step, "float32") / self.warmup_steps)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "free_bits": self.free_bits,
-            "groups": self.groups,
-            "warmup_steps": self.warmup_steps,
-            "seed": self.seed,
-        }

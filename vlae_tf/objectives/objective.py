@@ -1,7 +1,9 @@
 import keras
 
+from vlae_tf.layers import ConfiguredLayer
 
-class Objective(keras.layers.Layer):
+
+class Objective(ConfiguredLayer):
     """What training minimises: a layer from images and a model to a loss and named terms.
 
     Subclasses write `call`. A term that is not in `terms` must be added there, with its unit: the

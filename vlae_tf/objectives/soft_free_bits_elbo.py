@@ -69,9 +69,4 @@ class SoftFreeBitsELBO(ELBO):
     def get_config(self):
         config = super().get_config()
         del config["groups"], config["warmup_steps"]
-        return {
-            **config,
-            "tolerance": self.tolerance,
-            "rate": self.rate,
-            "initial_weight": self.initial_weight,
-        }
+        return config

@@ -75,6 +75,3 @@ class GaussianPosterior(Posterior):
     def distribution(self, parameters):
         """The `DiagonalGaussian` with the parameters that `call` gave."""
         return DiagonalGaussian(parameters["loc"], parameters["scale"])
-
-    def get_config(self):
-        return {**super().get_config(), "code_shape": self.code_shape}

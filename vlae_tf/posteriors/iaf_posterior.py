@@ -80,12 +80,3 @@ class IAFPosterior(GaussianPosterior):
         return InverseAutoregressiveFlow(
             parameters["loc"], parameters["scale"], self._steps, parameters["context"]
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "steps": self.steps,
-            "hidden_units": self.hidden_units,
-            "context_size": self.context_size,
-            "mean_only": self.mean_only,
-        }

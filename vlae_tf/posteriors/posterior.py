@@ -1,9 +1,8 @@
-import keras
-
 from vlae_tf.checks import check_integer
+from vlae_tf.layers import ConfiguredLayer
 
 
-class Posterior(keras.layers.Layer):
+class Posterior(ConfiguredLayer):
     """Posterior q(z | x): a layer from an encoder's features to the parameters of a distribution.
 
         q(z | x) = distribution(refine(call(encoder(x)), x, model))
@@ -48,6 +47,3 @@ class Posterior(keras.layers.Layer):
     def distribution(self, parameters):
         """The `CodeDistribution` with these parameters: batch `(batch,)`, event `(latent_dim,)`."""
         raise NotImplementedError
-
-    def get_config(self):
-        return {**super().get_config(), "latent_dim": self.latent_dim}

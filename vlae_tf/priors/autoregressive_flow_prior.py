@@ -45,11 +45,3 @@ class AutoregressiveFlowPrior(Prior):
     def distribution(self):
         """The prior, an `AutoregressiveFlow`."""
         return AutoregressiveFlow(self._steps, self.latent_dim)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "steps": self.steps,
-            "mean_only": self.mean_only,
-            "weight_norm": self.weight_norm,
-        }

@@ -43,9 +43,3 @@ class FlowPrior(AutoregressiveFlowPrior):
         make_step = functools.partial(MADE, latent_dim, list(hidden_units))
         super().__init__(latent_dim, steps, make_step, mean_only, weight_norm, **kwargs)
         self.hidden_units = list(hidden_units)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "hidden_units": self.hidden_units,
-        }

@@ -1,9 +1,8 @@
-import keras
-
 from vlae_tf.checks import check_integer
+from vlae_tf.layers import ConfiguredLayer
 
 
-class Prior(keras.layers.Layer):
+class Prior(ConfiguredLayer):
     """Prior p(z): a layer that holds the parameters of a distribution over codes.
 
     Subclasses build their weights in `__init__` and write `distribution`.
@@ -39,6 +38,3 @@ class Prior(keras.layers.Layer):
     def distribution(self):
         """The prior, a `CodeDistribution`: batch `()`, event `(latent_dim,)`."""
         raise NotImplementedError
-
-    def get_config(self):
-        return {**super().get_config(), "latent_dim": self.latent_dim}

@@ -65,11 +65,4 @@ class SpatialFlowPrior(AutoregressiveFlowPrior):
     def get_config(self):
         config = super().get_config()
         del config["latent_dim"]  # the product of the code's shape
-        return {
-            **config,
-            "code_shape": self.code_shape,
-            "filters": self.filters,
-            "hidden_layers": self.hidden_layers,
-            "kernel_size": self.kernel_size,
-            "groups": self.groups,
-        }
+        return config

@@ -6,23 +6,27 @@ import pathlib
 import keras
 
 from vlae_tf import models
+from vlae_tf._version import __version__
 from vlae_tf.checks import check_dtype
 from vlae_tf.files import load_weights, sha256
 
+# These compute in the model's policy; what else a model has keeps float32.
+_OF_ANY_DTYPE = ("dtype", "encoder", "decoder", "likelihood_family")
+
 
 def load_run(folder, dtype=None):
-    """The `VLAE` that a run trained, with its averaged weights.
+    """The `VAE` that a run trained, with its averaged weights.
 
-    It can be loaded while the run goes on: it is then the model after the last whole epoch.
+    While the run continues, it is the model after the last whole epoch.
 
     Args:
-        folder: of the run, with `config.json` and `model.weights.h5`.
-        dtype: policy of the convolutions, "float32" or "mixed_bfloat16"; the run's own unless
-            given. What the model keeps in float32 stays so.
+        folder: folder of the run, with `config.json` and `model.weights.h5`.
+        dtype: policy of the networks, "float32" or "mixed_bfloat16"; the run's own unless given.
+            What the model keeps in float32 stays so.
 
     Raises:
-        ValueError: for another policy, or if a file is missing or damaged, or the weights are not
-            those of the model.
+        ValueError: for another policy, a missing or damaged file, files of version 0.1, or weights
+            of another model.
 
     Example:
         >>> from vlae_tf.runs import load_run
@@ -39,21 +43,25 @@ def load_run(folder, dtype=None):
         check_dtype(dtype)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
+        if config and config.pop("vlae_tf_version", None) is None:
+            raise ValueError(
+                f"a model of version 0.1 of vlae_tf, which version {__version__} does not read"
+            )
         config.pop("compile_config", None)
         if dtype is not None:
-            for part in ("dtype", "encoder", "decoder", "likelihood_family"):
+            for part in _OF_ANY_DTYPE:
                 config["config"][part] = _with_policy(config["config"][part], dtype)
         model = keras.saving.deserialize_keras_object(config)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} must hold a serialised model. Received: {error}") from error
-    if not isinstance(model, models.VLAE):
-        raise ValueError(f"{path} must hold a VLAE. Received: a {type(model).__name__}")
+    if not isinstance(model, models.VAE):
+        raise ValueError(f"{path} must hold a VAE. Received: a {type(model).__name__}")
     load_weights(model, path.with_name("model.weights.h5"))
     return model
 
 
 def load_hashed_run(folder, dtype=None):
-    """As `load_run`, with the sha256 of the weights: of one epoch, though the run may go on."""
+    """`load_run`, and the sha256 of the weights: both of one epoch, even if the run continues."""
     weights = pathlib.Path(folder) / "model.weights.h5"
     while True:
         before = sha256(weights) if weights.is_file() else None
@@ -66,11 +74,15 @@ def model_config(model):
     """The text of `config.json`: the model alone, without what it was compiled with."""
     config = keras.saving.serialize_keras_object(model)
     config.pop("compile_config", None)
-    return json.dumps(config, indent=2) + "\n"
+    return json.dumps({"vlae_tf_version": __version__, **config}, indent=2) + "\n"
 
 
 def _with_policy(config, dtype):
-    """`config` with every dtype policy in it replaced."""
+    """`config` with every dtype policy in it replaced.
+
+    A `DTypePolicyMap` would have to be put into the same places: a part is made of its config
+    alone, before it has a path in the model by which a map finds its policy.
+    """
     if isinstance(config, list):
         return [_with_policy(value, dtype) for value in config]
     if not isinstance(config, dict):

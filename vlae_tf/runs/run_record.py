@@ -19,12 +19,12 @@ _PACKAGES = ("vlae_tf", "keras", "tensorflow", "jax", "tensorflow-probability", 
 class RunRecord(keras.callbacks.Callback):
     """Keeps `run.json`: with what, on what and for how long a run was trained.
 
-    It has one part for each time the run was started or resumed: the command, commit, versions,
-    hardware, and the epochs done with their wall times in seconds, without what a kill undid.
+    It has one part for each time the run was started or resumed: command, commit, versions,
+    hardware, and the epochs done with their wall times in seconds, without those that a kill undid.
 
     Args:
-        folder: of the run.
-        command: what the user typed; `sys.argv` unless given.
+        folder: folder of the run.
+        command: command line; `sys.argv` unless given.
         initial_weights: path of the weights that the run began with. Where they lie in the folder
             of another run, its epochs and seconds, and those before it, are kept as `earlier`.
         **facts: further values to keep, such as the number of images.
@@ -136,7 +136,7 @@ def _hardware():
 
 
 def _cores():
-    """Those that the process may use, where the system tells."""
+    """Number of cores that the process may use, where the system says so."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:

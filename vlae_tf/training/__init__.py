@@ -1,17 +1,20 @@
-"""Training: the driver that runs `model.fit` with a recipe, and its callbacks."""
+"""Training: the driver that runs `model.fit` with a recipe, its optimisers and callbacks."""
 
-from vlae_tf.runs.averaged_adamax import AveragedAdamax
 from vlae_tf.training.averaged_evaluation import AveragedEvaluation
+from vlae_tf.training.averaged_optimizer import AveragedOptimizer, averaged
 from vlae_tf.training.checkpoint import Checkpoint
 from vlae_tf.training.collapse_warning import CollapseWarning
 from vlae_tf.training.driver import train
 from vlae_tf.training.nan_guard import NaNGuard
+from vlae_tf.training.recipe_optimizer import recipe_optimizer
 
 __all__ = [
-    "AveragedAdamax",
     "AveragedEvaluation",
+    "AveragedOptimizer",
     "Checkpoint",
     "CollapseWarning",
     "NaNGuard",
+    "averaged",
+    "recipe_optimizer",
     "train",
 ]

@@ -6,7 +6,7 @@ from keras import ops
 
 
 class AveragedEvaluation(keras.callbacks.Callback):
-    """Validates with the optimiser's averaged weights; training goes on from its own, bit for bit.
+    """Validates with the optimiser's averaged weights; training continues from its own, bit for bit.
 
     `keras.callbacks.SwapEMAWeights` does the same, but exchanges the two on TensorFlow by adding
     and subtracting, so that each validation would leave its rounding in the weights.

@@ -8,6 +8,36 @@ from keras import ops
 from vlae_tf.runs.parts import find_class
 
 
+@keras.saving.register_keras_serializable("vlae_tf")
+class AveragedOptimizer:
+    """What the classes that `averaged` makes have in common."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **{"use_ema": True, **kwargs})
+
+    # Keras has no public place for this; a test notices if it is no longer called.
+    def _update_model_variables_moving_average(self, trainable_variables):
+        update = ops.cast(self.iterations, "float32")
+        weight = 1.0 - ops.minimum(self.ema_momentum, update / (update + 9.0))
+        if every := self.gradient_accumulation_steps:
+            weight = ops.where((self._iterations + 1) % every == 0, weight, 0.0)
+        averages = self._model_variables_moving_average
+        for variable, average in zip(trainable_variables, averages, strict=True):
+            if average is not None:
+                change = variable - average
+                average.assign(average + ops.cast(weight, variable.dtype) * change)
+
+    def get_config(self):
+        name = keras.saving.get_registered_name(self.averaged_class)
+        return {**super().get_config(), "optimizer": name}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        cls = averaged(find_class(config.pop("optimizer")))
+        return super(AveragedOptimizer, cls).from_config(config)
+
+
 @functools.cache
 def averaged(optimizer):
     """The class of an optimiser, with averaged weights that soon forget where they started.
@@ -37,37 +67,7 @@ def averaged(optimizer):
         Kingma & Ba, "Adam", 2015, section 7.2; Chen et al., "Variational Lossy Autoencoder", ICLR
         2017, appendix A (Adamax with Polyak averaging).
     """
-    attributes = {"__module__": __name__, "base": optimizer}
+    attributes = {"__module__": __name__, "averaged_class": optimizer}
     cls = type(f"Averaged{optimizer.__name__}", (AveragedOptimizer, optimizer), attributes)
-    # All by one name, of which `from_config` makes the right class: so a model that was saved finds
-    # the class in a process that never asked for it.
+    # All by one name, whose `from_config` makes the right class: a saved model needs no other.
     return keras.saving.register_keras_serializable("vlae_tf", "AveragedOptimizer")(cls)
-
-
-class AveragedOptimizer:
-    """What the classes that `averaged` makes have in common."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **{"use_ema": True, **kwargs})
-
-    # Keras has no public place for this; a test notices if it is no longer called.
-    def _update_model_variables_moving_average(self, trainable_variables):
-        update = ops.cast(self.iterations, "float32")
-        weight = 1.0 - ops.minimum(self.ema_momentum, update / (update + 9.0))
-        if every := self.gradient_accumulation_steps:
-            weight = ops.where((self._iterations + 1) % every == 0, weight, 0.0)
-        averages = self._model_variables_moving_average
-        for variable, average in zip(trainable_variables, averages, strict=True):
-            if average is not None:
-                change = variable - average
-                average.assign(average + ops.cast(weight, variable.dtype) * change)
-
-    def get_config(self):
-        base = keras.saving.get_registered_name(self.base)
-        return {**super().get_config(), "optimizer": base}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        cls = averaged(find_class(config.pop("optimizer")))
-        return super(AveragedOptimizer, cls).from_config(config)

@@ -7,14 +7,14 @@ from vlae_tf.training.averaged_evaluation import averaged_weights
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """After each epoch, keeps the averaged weights and what the run needs to go on, in whole files.
+    """After each epoch, keeps the averaged weights and what the run needs to continue.
 
     `model.weights.h5` holds the averaged weights alone; `latest.weights.h5` weights, optimiser,
-    step and random states. Each replaces the one before in one move, the second one last:
+    step and random states. Each file replaces the one before in one move, the second one last:
     whenever the process is killed, an epoch is either there with all its files or done again.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
 
     Example:
         >>> from vlae_tf.training import Checkpoint
@@ -31,22 +31,23 @@ class Checkpoint(keras.callbacks.Callback):
         return self.folder / "latest.weights.h5"
 
     def restore(self, model, steps_per_epoch):
-        """Loads the checkpoint, if there is one, and returns the epoch to go on with.
+        """Loads the checkpoint, if there is one, and returns the epoch to continue with.
 
         Raises:
-            ValueError: if the file is damaged, or of another model or data set.
+            ValueError: for a damaged file, or one of another model or data set.
         """
         if not self.latest.exists():
             return 0
         model.optimizer.build(model.trainable_variables)
         load_weights(model, self.latest)
-        step = int(model.optimizer.iterations)
+        # The batches: `iterations` counts updates, with several batches to one on request.
+        step = int(model.optimizer.variables[0])
         epoch, rest = divmod(step, steps_per_epoch)
         if rest:
             raise ValueError(
-                f"A checkpoint must be at the end of an epoch, which has {steps_per_epoch} steps: "
-                "the number of images must be that of the interrupted run. "
-                f"Received: path={str(self.latest)!r}, at step {step}"
+                f"The checkpoint is at step {step}, not at the end of an epoch of "
+                f"{steps_per_epoch} steps: the data set has changed size since the interrupted "
+                f"run. Received: path={str(self.latest)!r}"
             )
         return epoch
 

@@ -7,8 +7,8 @@ class CollapseWarning(keras.callbacks.Callback):
     """Warns once when the code carries (almost) nothing: the decoder has learnt to do without it.
 
     Args:
-        code_bits: least KL, bits an image, in validation where there is one.
-        epochs: how many epochs the code is given to come to life.
+        code_bits: smallest KL, bits an image, in validation where there is one.
+        epochs: number of epochs after which the code must carry so much.
 
     Example:
         >>> from vlae_tf.training import CollapseWarning

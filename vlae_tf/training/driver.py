@@ -7,13 +7,7 @@ import pathlib
 import keras
 
 from vlae_tf.files import load_weights, write_text
-from vlae_tf.runs.data import (
-    training_batches,
-    training_data,
-    training_images,
-    validation_data,
-    validation_images,
-)
+from vlae_tf.runs.data import RunData
 from vlae_tf.runs.load import model_config
 from vlae_tf.runs.recipe import Recipe
 from vlae_tf.runs.run_record import RunRecord
@@ -21,6 +15,7 @@ from vlae_tf.training.averaged_evaluation import AveragedEvaluation
 from vlae_tf.training.checkpoint import Checkpoint
 from vlae_tf.training.collapse_warning import CollapseWarning
 from vlae_tf.training.nan_guard import NaNGuard
+from vlae_tf.training.recipe_optimizer import recipe_optimizer
 
 
 def train(
@@ -32,25 +27,25 @@ def train(
     tensorboard=False,
     command=None,
 ):
-    """Train the model of a recipe, or go on where a killed run stopped, to the same result.
+    """Train the model of a recipe, or continue a run that was killed, to the same result.
 
     Args:
-        recipe: a `Recipe`.
+        recipe: `Recipe` of the run.
         out: folder of the run: recipe.json, config.json, model.weights.h5 (averaged weights),
             history.csv (one row an epoch), run.json (command, versions, hardware, wall time), and
-            latest.weights.h5, from which it goes on.
+            latest.weights.h5, from which a killed run continues.
         callbacks: further Keras callbacks.
-        data_dir: where TFDS keeps its data.
-        verbose: as for `fit`.
-        tensorboard: also write TensorBoard logs to `out`/tensorboard.
-        command: the command to keep in run.json; `sys.argv` unless given.
+        data_dir: folder where TFDS keeps its data.
+        verbose: that of `fit`.
+        tensorboard: whether to write TensorBoard logs to `out`/tensorboard too.
+        command: command to keep in run.json; `sys.argv` unless given.
 
     Returns:
         The trained `VLAE`, with averaged weights.
 
     Raises:
-        ValueError: if `out` holds a run of another recipe or a damaged checkpoint, or the images
-            cannot be used.
+        ValueError: if `out` holds a run of another recipe or a damaged checkpoint, or for images
+            that the model does not take.
         FloatingPointError: if the loss or a gradient is no longer finite.
 
     Example:
@@ -60,10 +55,13 @@ def train(
         >>> from vlae_tf.training import train
         >>> folder = pathlib.Path(tempfile.mkdtemp())
         >>> np.savez(folder / "images.npz", train=np.eye(8, dtype="uint8").reshape(1, 8, 8, 1))
+        >>> sizes = {"filters": [2], "blocks": 0, "units": 2}
         >>> model = {
-        ...     "latent_dim": 0,
-        ...     "decoder": {"class": "ResNetDecoder", "filters": [2], "blocks": 0, "units": 2},
-        ...     "likelihood_family": {"class": "BernoulliLikelihood"},
+        ...     "latent_dim": 2,
+        ...     "encoder": {"class_name": "ResNetEncoder", "config": sizes},
+        ...     "decoder": {"class_name": "ResNetDecoder", "config": sizes},
+        ...     "prior_family": {"class_name": "FlowPrior", "config": {"steps": 0}},
+        ...     "likelihood_family": {"class_name": "BernoulliLikelihood"},
         ... }
         >>> recipe = Recipe(str(folder / "images.npz"), model, epochs=1, validation_split=None)
         >>> train(recipe, folder / "run", verbose=0).sample(2).shape
@@ -75,13 +73,11 @@ def train(
     out = pathlib.Path(out)
     _check_folder(out, recipe)
     extra = [_tensorboard(out)] if tensorboard else []
-    images = training_images(recipe, data_dir)
-    held_out = validation_data(validation_images(recipe, data_dir))
-    steps = training_batches(recipe, images).num_batches
+    data = RunData(recipe, data_dir)
 
     checkpoint = Checkpoint(out)
-    model = compiled_model(recipe, images, initialize=not checkpoint.latest.exists())
-    epoch = checkpoint.restore(model, steps)
+    model = compiled_model(data, initialize=not checkpoint.latest.exists())
+    epoch = checkpoint.restore(model, data.steps_per_epoch)
 
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "recipe.json", recipe.to_json())
@@ -90,8 +86,7 @@ def train(
     history = keras.callbacks.CSVLogger(out / "history.csv", append=True)
     try:
         model.fit(
-            **training_data(recipe, images, initial_epoch=epoch),
-            **held_out,
+            **data.fit_arguments(initial_epoch=epoch),
             initial_epoch=epoch,
             epochs=recipe.epochs,
             verbose=verbose,
@@ -99,10 +94,10 @@ def train(
                 # On JAX a look at the weights stops the machine from working ahead.
                 NaNGuard(every=100 if keras.backend.backend() == "jax" else 1),
                 AveragedEvaluation(),
-                *([CollapseWarning()] if model.latent_dim else []),
+                *([CollapseWarning()] if model.has_code else []),
                 *extra,
                 history,
-                RunRecord(out, command, recipe.initial_weights, images=len(images)),
+                RunRecord(out, command, recipe.initial_weights, images=len(data.images)),
                 checkpoint,
                 *callbacks,
             ],
@@ -113,13 +108,14 @@ def train(
     return model
 
 
-def compiled_model(recipe, images, initialize=True):
-    """The model of a recipe, ready for `fit` with these images, with its first weights."""
-    model = recipe.build_model(images.shape[1:])
+def compiled_model(data, initialize=True):
+    """The model of the recipe of a `RunData`, ready for `fit`, with its first weights."""
+    recipe = data.recipe
+    model = recipe.build_model(data.image_shape)
     if initialize:
-        _initialize(model, recipe, images)
+        _initialize(model, data)
     model.compile(
-        optimizer=recipe.optimizer(training_batches(recipe, images).num_batches),
+        optimizer=recipe_optimizer(recipe, data.steps_per_epoch),
         # Without it, JAX would run each operation on its own.
         jit_compile=recipe.jit_compile or keras.backend.backend() == "jax",
     )
@@ -165,8 +161,8 @@ def _tensorboard(out):
 # === The model's first weights ===
 
 
-def _initialize(model, recipe, images):
-    if recipe.initial_weights is not None:
-        load_weights(model, pathlib.Path(recipe.initial_weights))
+def _initialize(model, data):
+    if data.recipe.initial_weights is not None:
+        load_weights(model, pathlib.Path(data.recipe.initial_weights))
     elif any(getattr(layer, "weight_norm", False) for layer in model._flatten_layers()):
-        model.initialize_from_data(*training_batches(recipe, images)[0])
+        model.initialize_from_data(*data.batches[0])

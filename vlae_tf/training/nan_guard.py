@@ -3,8 +3,10 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import compiled
+from vlae_tf.checks import check_integer
 
-_TERMS = {
+# What is wrong where a term is not finite; of other terms their unit is told.
+_MEANINGS = {
     "reconstruction": "log p(x | z), the likelihood of the images",
     "kl": "log q(z | x) - log p(z), the posterior or the prior",
     "loss": "the objective, or pixels among the images that the model does not take",
@@ -14,8 +16,8 @@ _TERMS = {
 class NaNGuard(keras.callbacks.Callback):
     """Stops training at the first number that is not finite, and says which it is.
 
-    After each step it looks at the terms of the loss, and at the weights, which a gradient that is
-    not finite spoils while the loss still looks well.
+    After each step it looks at the terms of the objective, and at the weights, which a gradient
+    that is not finite spoils while the loss is still finite.
 
     Args:
         every: steps between two looks at the weights, beside the one after each epoch. More than
@@ -37,11 +39,18 @@ class NaNGuard(keras.callbacks.Callback):
 
     def __init__(self, every=1):
         super().__init__()
-        if not isinstance(every, int) or every < 1:
-            raise ValueError(f"`every` must be a positive integer. Received: every={every!r}")
-        self.every = every
+        self.every = check_integer(every, "every", least=1)
 
     def on_train_begin(self, logs=None):
+        objective = getattr(self.model, "objective", None)
+        terms = getattr(objective, "terms", {"reconstruction": "nats", "kl": "nats"})
+        # A bad term is bad in the loss as well: the first one is the origin. The ELBO is a
+        # difference of two others.
+        self._terms = {
+            name: _MEANINGS.get(name, f"a term of the objective, {terms[name]}".strip(", "))
+            for name in terms
+            if name != "elbo"
+        } | {"loss": _MEANINGS["loss"]}
         variables = self.model.trainable_variables
         self._finite = compiled(
             self.model, lambda: ops.stack([ops.all(ops.isfinite(v)) for v in variables])
@@ -54,17 +63,16 @@ class NaNGuard(keras.callbacks.Callback):
         # The logs are means over the epoch so far: one bad value stays in them.
         bad = {
             name: value
-            for name in _TERMS
+            for name in self._terms
             if not np.isfinite(value := float((logs or {}).get(name, 0.0)))
         }
         if bad:
-            # A bad term is bad in the loss as well: the first one is the origin.
             name, value = next(iter(bad.items()))
             others = [other for other in bad if other not in (name, "loss")]
             self._stop(
                 batch,
-                f"{name} is {value} ({_TERMS[name]})"
-                + "".join(f", and so is {other} ({_TERMS[other]})" for other in others)
+                f"{name} is {value} ({self._terms[name]})"
+                + "".join(f", and so is {other} ({self._terms[other]})" for other in others)
                 + (f", or a gradient was so in the {self.every} steps before" * (self.every > 1)),
             )
         self._last = batch

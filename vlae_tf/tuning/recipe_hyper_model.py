@@ -5,12 +5,7 @@ import math
 import keras
 import keras_tuner
 
-from vlae_tf.runs.data import (
-    training_data,
-    training_images,
-    validation_data,
-    validation_images,
-)
+from vlae_tf.runs import RunData
 from vlae_tf.training import AveragedEvaluation
 from vlae_tf.training.averaged_evaluation import averaged_weights
 from vlae_tf.training.driver import compiled_model
@@ -77,7 +72,7 @@ class RecipeHyperModel(keras_tuner.HyperModel):
     def build(self, hp):
         """A compiled model."""
         self.space.hyper_parameters(hp)
-        model = compiled_model(self.recipe(hp), self._training_images)
+        model = compiled_model(self._data.of(self.recipe(hp)))
         # Else Keras would leave the optimiser out when the tuner loads a model.
         model.optimizer.build(model.trainable_variables)
         return model
@@ -97,17 +92,10 @@ class RecipeHyperModel(keras_tuner.HyperModel):
             keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: averages.close()),
         ]
         if not args and "x" not in kwargs:
-            kwargs = {
-                **training_data(recipe, self._training_images, kwargs.get("initial_epoch", 0)),
-                **validation_data(self._validation_images),
-                **kwargs,
-            }
+            first = kwargs.get("initial_epoch", 0)
+            kwargs = {**self._data.of(recipe).fit_arguments(first), **kwargs}
         return model.fit(*args, epochs=epochs, callbacks=callbacks, **kwargs)
 
     @functools.cached_property
-    def _training_images(self):
-        return training_images(self.space.base, self.data_dir)
-
-    @functools.cached_property
-    def _validation_images(self):
-        return validation_images(self.space.base, self.data_dir)
+    def _data(self):
+        return RunData(self.space.base, self.data_dir)

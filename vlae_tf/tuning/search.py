@@ -8,7 +8,8 @@ import pathlib
 
 from vlae_tf.checks import check_choice, check_integer, check_number, refuse
 from vlae_tf.files import write_text
-from vlae_tf.runs.data import split_images, training_images
+from vlae_tf.runs import RunData
+from vlae_tf.runs.data import split_images
 from vlae_tf.tuning.recipe_tuner import RecipeTuner, TimeIsUp
 from vlae_tf.tuning.report import write_report
 from vlae_tf.tuning.search_objective import SearchObjective
@@ -161,10 +162,10 @@ def _role():
 
 def _check_data(space, data_dir):
     """The number of validation images; raises if images and model do not fit."""
-    images = training_images(space.base, data_dir)
+    image_shape = RunData(space.base, data_dir).image_shape
     held_out = split_images(space.base, "validation", data_dir=data_dir)
     first = {path: values[0] for path, values in space.choices.items()}
-    space.recipe(first).build_model(images.shape[1:])
+    space.recipe(first).build_model(image_shape)
     return len(held_out)
 
 

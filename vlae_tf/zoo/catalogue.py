@@ -1,10 +1,4 @@
-"""The zoo: trained models that load by name, offline.
-
-An entry is a folder of data without code: `config.json` (the serialised model), `model.weights.h5`,
-`recipe.json`, `metrics.json` (what `vlae-tf evaluate` wrote, with the sha256 of the weights) and
-what its means are of (`metrics-10000x256.npy`: log p(x) of 10,000 images, by 256 samples),
-`history.csv`, `examples.npz` (a few test images), `card.md` and pictures.
-"""
+"""The entries of the zoo: their names, folders, examples and models."""
 
 import fnmatch
 import json
@@ -19,8 +13,8 @@ _PACKAGE = pathlib.Path(__file__).parents[1]
 FOLDER = next((f for f in (_PACKAGE / "_zoo", _PACKAGE.parent / "zoo") if f.is_dir()), None)
 
 
-def list(pattern="*"):
-    """Names of the entries that match a shell pattern, sorted.
+def entry_names(pattern="*"):
+    """Names of the entries that match a shell pattern, sorted. As `zoo.list` in the package.
 
     Example:
         >>> import vlae_tf
@@ -37,9 +31,9 @@ def folder(name):
     """The folder of an entry.
 
     Raises:
-        ValueError: for a name that is not one of `list()`, so that no path leaves the zoo.
+        ValueError: for a name that is not in `zoo.list()`, so that no path leaves the zoo.
     """
-    known = list()
+    known = entry_names()
     if name not in known:
         raise ValueError(
             f"`name` must be one of the zoo's entries: {', '.join(known) or 'there are none'}. "
@@ -49,7 +43,7 @@ def folder(name):
 
 
 def info(name):
-    """What is known of an entry: a dict of `name`, `recipe`, `metrics` and `card` (Markdown)."""
+    """The facts of an entry: a dict of `name`, `recipe`, `metrics` and `card` (Markdown)."""
     path = folder(name)
     return {
         "name": name,
@@ -65,16 +59,16 @@ def examples(name):
 
 
 def load(name, dtype="float32"):
-    """The trained model of an entry, a `VLAE` ready to use, to fine-tune or to export.
+    """The trained model of an entry, a `VAE` ready to use, to fine-tune or to export.
 
-    No network is needed. The weights are those that were measured, or this fails.
+    No network is needed. The weights are those that were evaluated, or this fails.
 
     Args:
-        name: one of `list()`.
+        name: name of an entry, one of `zoo.list()`.
         dtype: policy of the convolutions: "float32", or "mixed_bfloat16" where that is faster.
 
     Raises:
-        ValueError: for an unknown name, or weights that are not those that were measured.
+        ValueError: for an unknown name, or weights that are not those that were evaluated.
 
     Example:
         >>> import vlae_tf
@@ -88,8 +82,8 @@ def load(name, dtype="float32"):
     received = sha256(weights)
     if received != expected:
         raise ValueError(
-            f"{weights} must have the sha256 {expected} that metrics.json tells: the file is "
-            f"damaged, or was replaced without being measured again. Received: sha256 {received}"
+            f"{weights} must have the sha256 {expected} of metrics.json: the file is damaged, or "
+            f"was replaced without an evaluation. Received: sha256 {received}"
         )
     return load_run(path, dtype)
 
@@ -100,11 +94,11 @@ def locate(source):
     Raises:
         ValueError: if it is neither.
     """
-    if source not in list() and (pathlib.Path(source) / "config.json").is_file():
+    if source not in entry_names() and (pathlib.Path(source) / "config.json").is_file():
         return pathlib.Path(source)
     return folder(source)
 
 
 def load_source(source, dtype="float32"):
     """The model of an entry, or of a run of `vlae-tf train`."""
-    return load(source, dtype) if source in list() else load_run(locate(source), dtype)
+    return load(source, dtype) if source in entry_names() else load_run(locate(source), dtype)

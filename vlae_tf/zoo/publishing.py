@@ -7,19 +7,23 @@ import tempfile
 
 import numpy as np
 
-from vlae_tf.datasets import DATASETS
-from vlae_tf.evaluation import plot_history, plot_reconstructions, plot_samples
+from vlae_tf.datasets.own import read_numpy
+from vlae_tf.evaluation import plot_history, plot_reconstructions, plot_samples, write_metrics
 from vlae_tf.evaluation.evaluate_run import log_prob_path
-from vlae_tf.evaluation.units import unit, window
+from vlae_tf.evaluation.units import in_unit, part_of, unit
 from vlae_tf.files import read_metrics, sha256, write_text
 from vlae_tf.models import importance_weighted_log_prob
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
-from vlae_tf.zoo.tables import control_sentence, facts, likelihood_table, published_sentence
+from vlae_tf.zoo.card import card
+from vlae_tf.zoo.storage import store_as_float16
+from vlae_tf.zoo.tables import facts
 
 EXAMPLES = 64
-# So many of them, with as many samples, are estimated anew by the test suite.
+# The likelihood of so many examples, with as many samples, is stored with an entry.
 CHECKED = 16
+# The published likelihood stands as long as storing the weights moves it by no more.
+_LARGEST_CHANGE = {"nats": 0.01, "bits/dim": 0.0005}
 _COPIED = (
     "config.json",
     "model.weights.h5",
@@ -31,15 +35,18 @@ _COPIED = (
 
 
 def publish(run, folder, data_dir=None):
-    """Make a zoo entry of a run that `vlae-tf evaluate` has measured.
+    """Make a zoo entry of a run that `vlae-tf evaluate` has evaluated.
+
+    The entry holds the weights as float16, see `store_weights`.
 
     Args:
         run: folder of the run.
-        folder: of the entry, made or replaced in one move when everything is there.
-        data_dir: where TFDS keeps its data.
+        folder: folder of the entry, made or replaced in one move when everything is there.
+        data_dir: folder where TFDS keeps its data.
 
     Raises:
-        ValueError: if the run has not been measured, or what was measured of each image is gone.
+        ValueError: if the run was not evaluated, the log-probabilities of its images are missing,
+            or the weights are not the same model as float16.
     """
     run, folder = pathlib.Path(run), pathlib.Path(folder)
     missing = [name for name in _COPIED if not (run / name).is_file()]
@@ -52,28 +59,81 @@ def publish(run, folder, data_dir=None):
     weights = sha256(run / "model.weights.h5")
     if weights != metrics["weights_sha256"]:
         raise ValueError(
-            "`run` must have metrics of its own weights: evaluate it again. "
-            f"Received: run={str(run)!r} with weights of sha256 {weights}"
+            f"metrics.json in {run} belongs to other weights than model.weights.h5. Run "
+            f"`vlae-tf evaluate` again. Received: run={str(run)!r} with weights of sha256 {weights}"
         )
     log_probs = [_log_prob(run, block) for block in metrics["likelihood"]]
-    probes = [path for path in (run / "probe.json", folder / "probe.json") if _is_of(path, weights)]
+    recipe = Recipe.load(run / "recipe.json")
+    images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)
+    rows = np.random.default_rng(metrics["seed"]).permutation(len(images))[:EXAMPLES]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publishing-") as temporary:
         entry = pathlib.Path(temporary) / folder.name
         entry.mkdir()
-        for path in [*(run / name for name in _COPIED), *log_probs, *probes[:1]]:
+        for path in [*(run / name for name in _COPIED), *log_probs]:
             shutil.copy(path, entry)
-        model = load_run(entry, "float32")  # as `zoo.load` gives it
-        recipe = Recipe.load(entry / "recipe.json")
-        images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)
-        rows = np.random.default_rng(metrics["seed"]).permutation(len(images))[:EXAMPLES]
-        check = importance_weighted_log_prob(model, images[rows[:CHECKED]], CHECKED)
-        np.savez_compressed(entry / "examples.npz", images=images[rows], log_prob=check)
+        if _is_of(run / "probe.json", weights):
+            shutil.copy(run / "probe.json", entry)
+        np.savez_compressed(entry / "examples.npz", images=images[rows])
+        model = store_weights(entry)
+        if not (entry / "probe.json").exists():  # the entry's own is kept, if it still holds
+            if _is_of(folder / "probe.json", sha256(entry / "model.weights.h5")):
+                shutil.copy(folder / "probe.json", entry)
         plot_reconstructions(model, images[rows][:12], entry / "reconstructions.png")
         plot_samples(model.sample(64, seed=0), entry / "samples.png", columns=16)
         draw_history(entry)
         write_text(entry / "card.md", card(folder.name, entry))
         _replace(folder, entry, pathlib.Path(temporary) / "before")
+
+
+def store_weights(entry):
+    """Store the weights of an entry as float16, and measure how that changes log p(x).
+
+    The change for the entry's examples goes into its metrics.json, under `stored`, and the new
+    sha256 into metrics.json and probe.json. The published likelihood stays as it was measured.
+
+    Args:
+        entry: folder with the files of an entry, its examples.npz too.
+
+    Returns:
+        The model with the stored weights.
+
+    Raises:
+        ValueError: if the published likelihood would change by more than 0.01 nats or 0.0005
+            bits/dim, or a weight is too large for float16.
+    """
+    images = read_numpy(entry / "examples.npz")["images"]
+    metrics = read_metrics(entry / "metrics.json")
+    model = load_run(entry, "float32")
+    before = _checked(model, images)
+    store_as_float16(entry / "model.weights.h5")
+    weights = sha256(entry / "model.weights.h5")
+    if weights != metrics["weights_sha256"]:
+        model = load_run(entry, "float32")
+        changes = _checked(model, images) - before
+        moved, kind = abs(in_unit(changes.mean(), metrics)), unit(metrics)
+        if moved > _LARGEST_CHANGE[kind]:
+            raise ValueError(
+                "The weights must be the same model as float16. Store them in the run with "
+                "`vlae_tf.zoo.storage.store_as_float16`, and evaluate the stored weights again. "
+                f"Received: weights whose log p(x) changes by {moved:.4f} {kind} in the mean"
+            )
+        before = before + changes
+        stored = {
+            "dtype": "float16",
+            "examples": len(changes),
+            "mean_change_nats": float(changes.mean()),
+            "largest_change_nats": float(np.abs(changes).max()),
+        }
+        write_metrics(
+            entry / "metrics.json", metrics | {"weights_sha256": weights, "stored": stored}
+        )
+        if (entry / "probe.json").is_file():
+            probe = json.loads((entry / "probe.json").read_text(encoding="utf-8"))
+            text = json.dumps(probe | {"weights_sha256": weights}, indent=2)
+            write_text(entry / "probe.json", text + "\n")
+    np.savez_compressed(entry / "examples.npz", images=images, log_prob=before)
+    return model
 
 
 def draw_history(entry):
@@ -84,27 +144,36 @@ def draw_history(entry):
         entry / "history.png",
         earlier_epochs=int(told["epochs_in_all"] - told["epochs"]),
         bits_per_dim=unit(metrics) == "bits/dim",
+        terms=part_of(entry, "objective").terms,
     )
 
 
+def _checked(model, images):
+    """log p(x) of the examples that are checked, nats."""
+    return importance_weighted_log_prob(model, images[:CHECKED], CHECKED)
+
+
 def _is_of(probe, weights):
-    """Whether there is such a file, of the codes of these weights."""
-    return probe.is_file() and json.loads(probe.read_text()).get("weights_sha256") == weights
+    """Whether there is such a file, made with these weights."""
+    if not probe.is_file():
+        return False
+    return json.loads(probe.read_text(encoding="utf-8")).get("weights_sha256") == weights
 
 
 def _log_prob(run, block):
-    """The file of a block's log-probabilities, which must be those that its mean was taken of."""
+    """The file of a block's log-probabilities, checked against the block's mean."""
     path = log_prob_path(run / "metrics.json", block)
     if not path.is_file() or not np.isclose(-np.load(path).mean(dtype="float64"), block["nll"]):
         raise ValueError(
-            "`run` must have the log-probabilities that its metrics are the mean of: evaluate it "
-            f"again. Received: run={str(run)!r} without {path.name} of mean {-block['nll']:.4f}"
+            f"{run} is missing {path.name}, the log p(x) of each image of these metrics. Run "
+            f"`vlae-tf evaluate` again. Received: run={str(run)!r} without {path.name} of mean "
+            f"{-block['nll']:.4f}"
         )
     return path
 
 
 def _replace(folder, entry, aside):
-    """Two renames; what was there comes back if the second fails."""
+    """Moves `entry` to `folder` in two renames; what was there comes back if the second fails."""
     if not folder.exists():
         entry.rename(folder)
         return
@@ -114,104 +183,3 @@ def _replace(folder, entry, aside):
     except BaseException:
         aside.rename(folder)
         raise
-
-
-def card(name, folder):
-    """The card of an entry, Markdown, from its files."""
-    told, metrics, recipe = facts(folder)
-    told["binarisation"] = told["binarisation"].capitalize()
-    return _CARD.format(
-        **told,
-        name=name,
-        window=_window(load_run(folder).likelihood_family),
-        seed=metrics["seed"],
-        likelihood=likelihood_table(metrics),
-        control=control_sentence(metrics, told["epochs_in_all"]),
-        published=published_sentence(name, metrics),
-        unfinished=_unfinished(told),
-        origin=_origin(recipe),
-        train_split=recipe["train_split"],
-        fit=_fit(recipe),
-        licence=_licence(recipe["dataset"]),
-        notes=recipe["notes"] or "None.",
-    )
-
-
-_CARD = """# {name}
-
-A Variational Lossy Autoencoder (Chen et al., ICLR 2017) for {dataset}: {parameters:,} parameters,
-a code of {latent_dim} numbers, and {window}.
-
-![Test images above what is drawn from their codes](reconstructions.png)
-
-Top row: test images. Below: images drawn from the code of each. What stays the same is in the code.
-
-![Samples](samples.png)
-
-## Likelihood
-
-{binarisation} binarisation, split `{split}`, noise and draw of seed {seed}; nats an image unless
-said otherwise.
-
-{likelihood}
-
-The control, the same decoder trained without a code: {control}. {published}
-
-Measured with
-
-```sh
-{evaluated}
-```
-
-## Training
-
-![Training curves](history.png)
-
-{epochs} of the recipe's {all_epochs} epochs over {images:,} images (`{train_split}`), {hours:.1f}
-hours on {cores} ({cpu}){earlier}. {unfinished}{fit}
-
-```sh
-{trained}
-```
-
-The recipe is [recipe.json](recipe.json){origin}.
-
-## Licence
-
-Weights: Apache-2.0. {licence}
-
-## Notes
-
-{notes}
-"""
-
-
-def _window(likelihood_family):
-    (_, pixels), shown = window(likelihood_family)
-    return f"a decoder whose window is {shown}" if pixels else "a factorised decoder"
-
-
-def _licence(dataset):
-    known = DATASETS.get(dataset)
-    return f"Data: {known.licence}. {known.source}" if known else "Data: the user's own."
-
-
-def _unfinished(told):
-    if told["epochs"] == told["all_epochs"]:
-        return ""
-    return (
-        "The run is not finished: these are the averaged weights of its last whole epoch, and the "
-        "learning rate had not yet come down. "
-    )
-
-
-def _origin(recipe):
-    if not recipe["initial_weights"]:
-        return ""
-    return "; the weights of an earlier run that it goes on from are not kept, nor are their curves"
-
-
-def _fit(recipe):
-    if recipe["train_split"] == "train+validation":
-        return "A final fit on training and validation images together, as in the paper."
-    return "Trained on the training images alone; the paper's final fit adds the validation images."

@@ -1,14 +1,15 @@
-"""Results of all entries of the zoo, from their metrics: the README's table, and a whole page."""
+"""Results of all entries, from their metrics: the README's table, and a whole page."""
 
 import json
 import pathlib
 
 from vlae_tf.evaluation.units import control_nll, number_of_images, rounded, unit
 from vlae_tf.files import write_text
-from vlae_tf.zoo import catalogue as zoo
+from vlae_tf.zoo import catalogue
 
-# On the test set, nats, or bits/dim for CIFAR-10: of the paper (Chen et al., 2017, tables 1 to 5
-# and figure 4), and the best we know of. By data set, or by entry where it has several.
+# Published results on the test set, in nats, or bits/dim for CIFAR-10: the paper's (Chen et al.,
+# 2017, tables 1 to 5 and figure 4), and the best we know of. By data set, or by entry where a data
+# set has several.
 _STATIC_MNIST = "78.30, ladder VAE (addtt/ladder-vae-pytorch)"
 _CIFAR10 = "2.49, VDM with data augmentation (Kingma et al., 2021)"
 PUBLISHED = {
@@ -23,7 +24,7 @@ PUBLISHED = {
     "cifar10_lossy_4x2": (3.12, _CIFAR10),
     "cifar10_lossy_7x4": (2.95, _CIFAR10),
 }
-# Published figures were measured on data that are close to ours, but not the same.
+# Published results on data that are close to ours, but not the same.
 _ON_OTHER_DATA = {"omniglot": " on chardata.mat"}
 _BEGIN, _END = "<!-- results: written by `vlae-tf zoo table` -->", "<!-- end of results -->"
 
@@ -31,8 +32,8 @@ _BEGIN, _END = "<!-- results: written by `vlae-tf zoo table` -->", "<!-- end of 
 def results_table():
     """The results of all entries: a Markdown table of those in nats, and one of bits/dim."""
     rows = {}
-    for name in zoo.list():
-        metrics = zoo.info(name)["metrics"]
+    for name in catalogue.entry_names():
+        metrics = catalogue.info(name)["metrics"]
         best = metrics["likelihood"][0]
         values = best["nll"], best["nll_standard_error"], -best["elbo"]
         nll, error, bound = (rounded(value, metrics) for value in values)
@@ -56,13 +57,13 @@ def _table(title, rows):
 
 
 def published(name, dataset):
-    """What the paper has for an entry, and the best that we know of; None where there is none."""
+    """The paper's result for an entry, and the best that we know of; None if there is none."""
     found = PUBLISHED.get(name) or PUBLISHED.get(dataset)
     return found and (f"{found[0]:.2f}{_ON_OTHER_DATA.get(dataset, '')}", found[1])
 
 
 def likelihood_table(metrics):
-    """All that was measured of an entry: a Markdown table."""
+    """Every evaluation of an entry: a Markdown table."""
     return "\n".join([_LIKELIHOOD, *(_likelihood_row(b, metrics) for b in metrics["likelihood"])])
 
 
@@ -82,7 +83,11 @@ def _likelihood_row(block, metrics):
 
 
 def renew_table(readme):
-    """Puts `results_table()` between the marks of a README."""
+    """Puts `results_table()` between the marks of a README.
+
+    Raises:
+        ValueError: if the README lacks the marks; it is left as it was.
+    """
     path = pathlib.Path(readme)
     before, _, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
@@ -94,12 +99,12 @@ def renew_table(readme):
 
 
 def results_page():
-    """All that was measured of every entry, Markdown: the text of docs/results.md."""
-    return "\n".join([_INTRODUCTION, *(_section(name) for name in zoo.list())])
+    """Every evaluation of every entry, Markdown: the text of docs/results.md."""
+    return "\n".join([_INTRODUCTION, *(_section(name) for name in catalogue.entry_names())])
 
 
 def write_page(path):
-    """Writes `results_page()`, with the folder that it lies in."""
+    """Writes `results_page()`; makes the folder if there is none."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, results_page())
@@ -107,11 +112,11 @@ def write_page(path):
 
 _INTRODUCTION = """# Results
 
-Written by `vlae-tf zoo table --page docs/results.md` from the metrics of the entries, which
-`vlae-tf evaluate` wrote: none of it by hand. NLL is an importance-weighted estimate, an upper bound
-in the mean that more samples tighten; ± is its standard error over the images. Active units are
-those whose mean varies over images by more than 0.01. The control is the same decoder trained
-without a code. The recipe of an entry's training is the `recipe.json` in its folder.
+Written by `vlae-tf zoo table --page docs/results.md` from the metrics that `vlae-tf evaluate` wrote
+in each entry; do not edit it by hand. NLL is an importance-weighted estimate: in the mean an upper
+bound, which more samples tighten. ± is its standard error over the images. A unit is active if the
+mean of its posterior varies over the images with a variance above 0.01. The control is the same
+decoder trained without a code. The recipe of an entry is the `recipe.json` in its folder.
 """
 
 _SECTION = """## {name}
@@ -121,7 +126,7 @@ _SECTION = """## {name}
 
 {likelihood}
 
-Control: {control}. {published}{probe}
+Control: {control}. {remarks}{probe}
 
 Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} hours on
 {cores} ({cpu}), {backend}{earlier}. Weights: sha256 `{sha256:.12}...`
@@ -134,9 +139,10 @@ Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} 
 
 
 def facts(folder):
-    """What card and page both tell of an entry, by name; and its metrics and recipe."""
+    """The facts of an entry that its card and the page share, by name; its metrics; its recipe."""
     metrics, recipe, run = (
-        json.loads((folder / f"{part}.json").read_text()) for part in ("metrics", "recipe", "run")
+        json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))
+        for part in ("metrics", "recipe", "run")
     )
     last = run["parts"][-1]
     cores = last["hardware"]["cores"]
@@ -165,19 +171,27 @@ def _earlier(run, recipe):
     if "earlier" in run:
         epochs, seconds = run["earlier"]["epochs"], run["earlier"]["wall_time_s"]
         return f", after {epochs} epochs in {seconds / 3600:.1f} hours of earlier runs"
-    return ", going on from other weights" if recipe["initial_weights"] else ""
+    return ", starting from other weights" if recipe["initial_weights"] else ""
 
 
-def published_sentence(name, metrics):
-    """What card and page say of published figures; nothing where there are none."""
-    found = published(name, metrics["dataset"])
-    if not found:
-        return ""
-    return f"Published ({unit(metrics)}): {found[0]} in the paper; best known to us {found[1]}."
+def remarks(name, metrics):
+    """Sentences on published results and on how the weights are stored, where there are any."""
+    sentences = []
+    if found := published(name, metrics["dataset"]):
+        sentences.append(
+            f"Published ({unit(metrics)}): {found[0]} in the paper; best known to us {found[1]}."
+        )
+    if stored := metrics.get("stored"):
+        sentences.append(
+            f"The weights are stored as {stored['dtype']}, which changes log p(x) of "
+            f"{stored['examples']} test images by {stored['mean_change_nats']:+.4f} nats in the "
+            f"mean, and by at most {stored['largest_change_nats']:.4f}."
+        )
+    return " ".join(sentences)
 
 
 def control_sentence(metrics, epochs):
-    """What card and page say of the decoder without a code, beside a model of so many epochs."""
+    """A sentence on the decoder without a code, compared with a model of this many epochs."""
     if "control" not in metrics:
         return "not measured yet"
     control = metrics["control"]
@@ -196,24 +210,25 @@ def control_sentence(metrics, epochs):
 
 
 def _section(name):
-    told, metrics, _ = facts(zoo.folder(name))
+    folder = catalogue.folder(name)
+    told, metrics, _ = facts(folder)
     return _SECTION.format(
         **told,
         name=name,
         likelihood=likelihood_table(metrics),
         control=control_sentence(metrics, told["epochs_in_all"]),
-        published=published_sentence(name, metrics),
-        probe=_probe_sentence(zoo.folder(name), metrics["dataset"]),
+        remarks=remarks(name, metrics),
+        probe=_probe_sentence(folder, metrics["dataset"]),
         sha256=metrics["weights_sha256"],
     )
 
 
 def _probe_sentence(folder, dataset):
-    """What `vlae-tf probe` has left in an entry."""
+    """A paragraph on the linear probe of an entry; nothing where there is none."""
     path = folder / "probe.json"
     if not path.is_file():
         return ""
-    probe = json.loads(path.read_text())
+    probe = json.loads(path.read_text(encoding="utf-8"))
     tested = {"num_images": probe["test_images"]}
     tested = number_of_images(tested, {"dataset": probe["dataset"], "split": "test"})
     code, pixels = (

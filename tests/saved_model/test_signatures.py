@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 from scipy.special import logsumexp
 
+from tests import served
+from tests.tiny import tiny_control
 from vlae_tf.posteriors import IAFPosterior
 from vlae_tf.priors import FlowPrior, SpatialFlowPrior
 from vlae_tf.saved_model.signatures import Signatures
@@ -23,8 +25,8 @@ def bring_posterior_near_standard_normal(model):
         weight.assign(0.2 * weight)
 
 
-def test_log_prob_converges_to_the_integral_over_the_code(tiny_vlae):
-    model = tiny_vlae(image_shape=(2, 2, 1), latent_dim=1)
+def test_log_prob_converges_to_the_integral_over_the_code():
+    model = served.build(image_shape=(2, 2, 1), latent_dim=1)
     bring_posterior_near_standard_normal(model)
     step = 0.05
     grid = np.arange(-10.0, 10.0, step, dtype="float32")[:, None]
@@ -41,8 +43,8 @@ def test_log_prob_converges_to_the_integral_over_the_code(tiny_vlae):
     assert np.mean(exact - answer["elbo"]) > 0.04
 
 
-def test_code_bits_are_the_closed_form_under_a_gaussian_prior(tiny_vlae):
-    model = tiny_vlae(prior_family=FlowPrior(4, steps=0))
+def test_code_bits_are_the_closed_form_under_a_gaussian_prior():
+    model = served.build(prior_family=FlowPrior(4, steps=0))
     answer = Signatures(model, importance_samples=1).encode(tf.constant(IMAGES))
     code, scale = answer["code"].numpy(), answer["scale"].numpy()
     nats = 0.5 * np.sum(code**2 + scale**2 - 1 - 2 * np.log(scale), axis=1)
@@ -50,9 +52,9 @@ def test_code_bits_are_the_closed_form_under_a_gaussian_prior(tiny_vlae):
 
 
 @pytest.mark.parametrize("spatial", [False, True])
-def test_code_bits_agree_with_random_draws_under_a_flow_prior(tiny_vlae, spatial):
+def test_code_bits_agree_with_random_draws_under_a_flow_prior(spatial):
     prior = {"prior_family": SpatialFlowPrior((2, 2, 1), steps=2, filters=4)} if spatial else {}
-    model = tiny_vlae(**prior)
+    model = served.build(**prior)
     answer = Signatures(model, importance_samples=1).encode(tf.constant(IMAGES))
     posterior = model.posterior(IMAGES)
     codes = posterior.sample(4000, seed=0)
@@ -61,9 +63,8 @@ def test_code_bits_agree_with_random_draws_under_a_flow_prior(tiny_vlae, spatial
     assert (np.abs(answer["code_bits"] - bits.mean(axis=0)) < 3 * error).all()
 
 
-def test_without_a_code_log_prob_is_exact_and_sums_to_one(tiny_vlae):
-    model = tiny_vlae(image_shape=(2, 2, 1), latent_dim=0)
-    signatures = Signatures(model, importance_samples=2)
+def test_without_a_code_log_prob_is_exact_and_sums_to_one():
+    signatures = Signatures(served.moved(tiny_control((2, 2, 1))), importance_samples=2)
     answer = signatures.log_prob(tf.constant(ALL_2X2), tf.range(16))
     assert logsumexp(answer["log_prob"]) == pytest.approx(0.0, abs=1e-4)
     np.testing.assert_allclose(answer["log_prob"], answer["elbo"], rtol=1e-5)
@@ -72,8 +73,10 @@ def test_without_a_code_log_prob_is_exact_and_sums_to_one(tiny_vlae):
     )
 
 
-def test_posterior_that_is_a_flow_is_served_too(tiny_vlae):
-    model = tiny_vlae(posterior_family=IAFPosterior(4, steps=2, hidden_units=[8], context_size=3))
+def test_posterior_that_is_a_flow_is_served_too():
+    model = served.build(
+        posterior_family=IAFPosterior(4, steps=2, hidden_units=[8], context_size=3)
+    )
     bring_posterior_near_standard_normal(model)
     _, functions = Signatures(model, importance_samples=64).functions()
     encoding = functions["encode"](image=tf.constant(IMAGES))

@@ -7,7 +7,7 @@ import stat
 import pytest
 import tensorflow as tf
 
-from vlae_tf.saved_model.version import check_version, publish
+from vlae_tf.saved_model.version import write_version
 
 
 def write(path):
@@ -29,7 +29,7 @@ def names(folder):
 
 def test_versions_count_from_one(tmp_path):
     folder = tmp_path / "new" / "tiny"
-    assert [publish(folder, None, write).name for _ in range(3)] == ["1", "2", "3"]
+    assert [write_version(folder, None, write).name for _ in range(3)] == ["1", "2", "3"]
     assert names(folder) == ["1", "2", "3"]
     assert (folder / "3" / "saved_model.pb").read_text() == "whole"
 
@@ -38,14 +38,14 @@ def test_next_version_is_the_newest_for_a_server(tmp_path):
     # A server serves the highest number: a gap must not be filled.
     for name in ("2", "10", "notes", ".writing-of-a-killed-process"):
         (tmp_path / name).mkdir()
-    assert publish(tmp_path, None, write).name == "11"
-    assert publish(tmp_path, 4, write).name == "4"
+    assert write_version(tmp_path, None, write).name == "11"
+    assert write_version(tmp_path, 4, write).name == "4"
 
 
 def test_version_can_be_read_by_the_server_s_user(tmp_path):
     umask = os.umask(0o022)
     try:
-        path = publish(tmp_path, None, write)
+        path = write_version(tmp_path, None, write)
     finally:
         os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
@@ -60,21 +60,21 @@ def test_version_can_be_read_by_the_server_s_user(tmp_path):
 )
 def test_full_disk_is_said_and_leaves_nothing(tmp_path, error):
     with pytest.raises(OSError, match=r"room for the model; .*filepath=.*No space left on device"):
-        publish(tmp_path / "new" / "tiny", None, half_written(error))
+        write_version(tmp_path / "new" / "tiny", None, half_written(error))
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("of the model's own")])
 def test_interruption_passes_through_and_leaves_what_was_there(tmp_path, error):
-    publish(tmp_path, None, write)
+    write_version(tmp_path, None, write)
     with pytest.raises(type(error)):
-        publish(tmp_path, None, half_written(error))
+        write_version(tmp_path, None, half_written(error))
     assert names(tmp_path) == ["1"]
 
 
 def test_nothing_that_looks_like_a_version_is_there_while_writing(tmp_path):
     seen = []
-    publish(tmp_path, None, lambda path: (seen.extend(names(tmp_path)), write(path)))
+    write_version(tmp_path, None, lambda path: (seen.extend(names(tmp_path)), write(path)))
     assert len(seen) == 1
     assert not seen[0].isdecimal()
 
@@ -93,7 +93,7 @@ def test_read_only_folder_is_said(tmp_path):
         os.seteuid(65534)
     try:
         with pytest.raises(OSError, match="can be written to.*filepath=.*Permission denied"):
-            publish(folder, None, write)
+            write_version(folder, None, write)
     finally:
         if root:
             os.seteuid(0)
@@ -105,9 +105,9 @@ def test_folder_that_is_a_file_is_refused(tmp_path):
     with pytest.raises(
         NotADirectoryError, match="`filepath` must be a folder. Received: filepath="
     ):
-        check_version(tmp_path / "file", None)
+        write_version(tmp_path / "file", None, write)
     with pytest.raises(OSError, match="`filepath` must be a folder"):
-        publish(tmp_path / "file" / "below", None, write)
+        write_version(tmp_path / "file" / "below", None, write)
 
 
 def test_version_taken_meanwhile_is_never_replaced(tmp_path):
@@ -116,8 +116,8 @@ def test_version_taken_meanwhile_is_never_replaced(tmp_path):
         (tmp_path / "1").mkdir()
         (tmp_path / "1" / "saved_model.pb").write_text("the other")
 
-    assert publish(tmp_path, None, overtaken).name == "2"
+    assert write_version(tmp_path, None, overtaken).name == "2"
     with pytest.raises(FileExistsError, match="Received: version=1"):
-        publish(tmp_path, 1, write)
+        write_version(tmp_path, 1, write)
     assert (tmp_path / "1" / "saved_model.pb").read_text() == "the other"
     assert names(tmp_path) == ["1", "2"]

@@ -2,15 +2,39 @@
 
 import re
 import resource
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.special import logsumexp
+from tensorflow.core.protobuf import saved_model_pb2
 
 import vlae_tf
+from tests import served
+from tests.tiny import run_python
 from vlae_tf.noise import row_normal
+from vlae_tf.saved_model.signatures import Signatures
+
+# A client that has TensorFlow alone: it answers the requests of one file in another.
+CLIENT = """
+import sys
+sys.modules.update(vlae_tf=None, keras=None, tf_keras=None, tensorflow_probability=None)
+import numpy as np, tensorflow as tf
+path, inputs, outputs = sys.argv[1:]
+requests = {}
+for key, value in np.load(inputs).items():
+    signature, label, name = key.split("/")
+    requests.setdefault((signature, label), {})[name] = tf.constant(value)
+answers = {}
+for replica in ("first", "second"):
+    loaded = tf.saved_model.load(path)
+    for (signature, label), request in requests.items():
+        for name, value in loaded.signatures[signature](**request).items():
+            answers[f"{replica}/{signature}/{label}/{name}"] = value.numpy()
+np.savez(outputs, **answers)
+"""
 
 IMAGE = {"image": ("uint8", (8, 8, 1))}
 CODE = {"code": ("float32", (4,))}
@@ -33,10 +57,31 @@ SIGNATURES = {
 
 
 @pytest.fixture(scope="module")
-def served(exported):
-    loaded = tf.saved_model.load(exported)
-    # The variables live as long as what was loaded, not as long as its signatures.
-    yield loaded.signatures
+def answers(exported, requests, tmp_path_factory):
+    """Answers of a fresh process: `answers[replica, signature, label]` is a dict of arrays."""
+    folder = tmp_path_factory.mktemp("client")
+    labels = {"all": slice(None), "again": slice(None), "alone": [2], "others": [4, 2, 0]}
+    np.savez(
+        folder / "requests.npz",
+        **{
+            f"{signature}/{label}/{name}": value[rows]
+            for signature, request in requests.items()
+            for label, rows in labels.items()
+            for name, value in request.items()
+        },
+    )
+    run_python(CLIENT, exported, folder / "requests.npz", folder / "answers.npz")
+    found = {}
+    for key, value in np.load(folder / "answers.npz").items():
+        *request, name = key.split("/")
+        found.setdefault(tuple(request), {})[name] = value
+    return found
+
+
+def must_compile(path):
+    saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    functions = saved.meta_graphs[0].graph_def.library.function
+    return any(f.attr["_XlaMustCompile"].b for f in functions)
 
 
 def assert_close(actual, expected, tolerance=1e-4):
@@ -52,7 +97,7 @@ def assert_close(actual, expected, tolerance=1e-4):
 # === What is in it ===
 
 
-def test_signatures_are_the_documented_ones(served):
+def test_signatures_are_the_documented_ones(loaded):
     def described(specs):
         return {
             name: (spec.dtype.name, tuple(spec.shape)[1:])
@@ -62,7 +107,7 @@ def test_signatures_are_the_documented_ones(served):
 
     assert {
         name: (described(f.structured_input_signature[1]), described(f.structured_outputs))
-        for name, f in served.items()
+        for name, f in loaded.items()
     } == SIGNATURES
 
 
@@ -176,13 +221,13 @@ def test_replicas_and_repetitions_agree_bit_for_bit(answers, signature):
     ("signature", "output"),
     [("decode", "image"), ("reconstruct", "image"), ("sample", "code"), ("log_prob", "elbo")],
 )
-def test_seed_of_a_row_matters_to_that_row_alone(served, requests, signature, output):
+def test_seed_of_a_row_matters_to_that_row_alone(loaded, requests, signature, output):
     request = {name: tf.constant(value) for name, value in requests[signature].items()}
-    before = served[signature](**request)[output].numpy()
+    before = loaded[signature](**request)[output].numpy()
     request["seed"] += tf.constant([0, 100, 0, 0, 0])
     if signature == "sample":
         np.testing.assert_array_equal(request["temperature"].numpy()[1], np.float32(0.7))
-    after = served[signature](**request)[output].numpy()
+    after = loaded[signature](**request)[output].numpy()
     changed = [not np.allclose(a, b, atol=1e-5) for a, b in zip(before, after, strict=True)]
     assert changed == [False, True, False, False, False]
 
@@ -191,34 +236,34 @@ def test_seed_of_a_row_matters_to_that_row_alone(served, requests, signature, ou
 
 
 @pytest.mark.parametrize("signature", ["encode", "reconstruct", "log_prob"])
-def test_image_that_is_not_binary_is_answered_by_nan_in_its_row(served, requests, signature):
+def test_image_that_is_not_binary_is_answered_by_nan_in_its_row(loaded, requests, signature):
     request = {name: value.copy() for name, value in requests[signature].items()}
     request["image"][1, 0, 0, 0] = 255
-    answer = served[signature](**{name: tf.constant(value) for name, value in request.items()})
-    expected = served[signature](**{n: tf.constant(v) for n, v in requests[signature].items()})
+    answer = loaded[signature](**{name: tf.constant(value) for name, value in request.items()})
+    expected = loaded[signature](**{n: tf.constant(v) for n, v in requests[signature].items()})
     for name, value in answer.items():
         bad, good = value.numpy()[1], np.delete(value.numpy(), 1, axis=0)
         assert not bad.any() if name == "image" else np.isnan(bad).all()
         assert_close({name: good}, {name: np.delete(expected[name].numpy(), 1, axis=0)})
 
 
-def test_negative_temperature_is_answered_by_nan_in_its_row(served):
-    answer = served["sample"](
+def test_negative_temperature_is_answered_by_nan_in_its_row(loaded):
+    answer = loaded["sample"](
         seed=tf.constant([1, 2]), temperature=tf.constant([-1.0, 1.0], tf.float32)
     )
     assert np.isnan(answer["code"][0]).all() and np.isfinite(answer["code"][1]).all()
     assert not answer["image"][0].numpy().any()
 
 
-def test_image_of_another_shape_is_refused(served):
+def test_image_of_another_shape_is_refused(loaded):
     # As many pixels as two images have.
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[1,16,8,1\].*\[\?,8,8,1\]"):
-        served["encode"](image=tf.zeros((1, 16, 8, 1), tf.uint8))
+        loaded["encode"](image=tf.zeros((1, 16, 8, 1), tf.uint8))
 
 
-def test_code_of_another_size_is_refused(served):
+def test_code_of_another_size_is_refused(loaded):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[2,3\].*\[\?,4\]"):
-        served["decode"](code=tf.zeros((2, 3)), seed=tf.constant([0, 1]))
+        loaded["decode"](code=tf.zeros((2, 3)), seed=tf.constant([0, 1]))
 
 
 # === Compilers and policies ===
@@ -226,34 +271,48 @@ def test_code_of_another_size_is_refused(served):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signature", list(SIGNATURES)[1:])
-def test_signature_compiles_under_xla(served, requests, signature):
+def test_signature_that_is_loaded_compiles_under_xla(loaded, requests, signature):
     request = {name: tf.constant(value[:3]) for name, value in requests[signature].items()}
-    compiled = tf.function(served[signature], jit_compile=True)
+    compiled = tf.function(loaded[signature], jit_compile=True)
     answer = {name: value.numpy() for name, value in compiled(**request).items()}
     again = {name: value.numpy() for name, value in compiled(**request).items()}
     assert_close(answer, again)
-    plain = {name: value.numpy() for name, value in served[signature](**request).items()}
-    # XLA's random numbers are others for the same seed; what needs none must be the same.
-    seedless = {"encode": answer.keys(), "reconstruct": {"code_bits"}}.get(signature, ())
-    assert_close({n: answer[n] for n in seedless}, {n: plain[n] for n in seedless}, 1e-3)
-    for name, value in answer.items():
-        assert (value.dtype, value.shape) == (plain[name].dtype, plain[name].shape)
-        assert (value <= 1).all() if name == "image" else np.isfinite(value).all()
+    assert_close(answer, {n: v.numpy() for n, v in loaded[signature](**request).items()}, 1e-3)
 
 
-def test_mixed_precision_is_kept_and_answers_are_float32(tiny_vlae, tmp_path, requests):
-    model = tiny_vlae(policy="mixed_bfloat16")
-    path = vlae_tf.saved_model.export(model, tmp_path, importance_samples=2)
-    loaded = tf.saved_model.load(path)
-    assert {weight.dtype for weight in loaded.weights} == {tf.float32}
-    assert b"DT_BFLOAT16" in str(loaded.signatures["encode"].graph.as_graph_def()).encode()
+@pytest.mark.slow
+def test_xla_compiles_each_signature_at_a_fixed_batch_size(model, loaded, requests):
+    _, compiled = Signatures(model, importance_samples=3).functions(xla=True, batch_size=1)
+    assert set(compiled) == set(SIGNATURES) - {"serving_default"}
+    for name, function in compiled.items():
+        rows = {key: tf.constant(value[:1]) for key, value in requests[name].items()}
+        answer = {key: value.numpy() for key, value in function(**rows).items()}
+        assert all(len(value) == 1 for value in answer.values())
+        assert_close(answer, {key: value.numpy() for key, value in loaded[name](**rows).items()})
+
+
+def test_an_inference_converter_finds_each_signature_by_its_alias(exported):
+    saved = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0]
+    aliases = graph.meta_info_def.function_aliases
+    assert set(aliases.values()) == {f"{name}_tpu" for name in list(SIGNATURES)[1:]}
+    assert set(aliases) <= {
+        function.signature.name for function in graph.graph_def.library.function
+    }
+
+
+def test_mixed_precision_is_kept_and_answers_are_float32(tmp_path, requests):
+    model = served.build(dtype="mixed_bfloat16")
+    mixed = tf.saved_model.load(model.export(tmp_path, importance_samples=2))
+    assert {weight.dtype for weight in mixed.weights} == {tf.float32}
+    assert b"DT_BFLOAT16" in str(mixed.signatures["encode"].graph.as_graph_def()).encode()
     for signature, (_, outputs) in SIGNATURES.items():
         request = {name: tf.constant(value) for name, value in requests[signature].items()}
-        answer = loaded.signatures[signature](**request)
+        answer = mixed.signatures[signature](**request)
         assert {n: (v.dtype.name, tuple(v.shape[1:])) for n, v in answer.items()} == outputs
         assert all(np.isfinite(value.numpy()).all() for value in answer.values())
     np.testing.assert_allclose(
-        loaded.signatures["encode"](image=tf.constant(requests["encode"]["image"]))["code"],
+        mixed.signatures["encode"](image=tf.constant(requests["encode"]["image"]))["code"],
         model.encode(requests["encode"]["image"]),
         atol=0.05,
     )
@@ -263,15 +322,20 @@ def test_mixed_precision_is_kept_and_answers_are_float32(tiny_vlae, tmp_path, re
 
 
 def test_next_version_leaves_the_first_as_it_was(model, exported, tmp_path):
-    before = (exported / "saved_model.pb").read_bytes()
-    second = model.export(exported.parent)
-    assert second == exported.with_name("2")
-    assert sorted(path.name for path in exported.parent.iterdir()) == ["1", "2"]
-    assert (exported / "saved_model.pb").read_bytes() == before
+    first = tmp_path / "tiny" / "1"
+    shutil.copytree(exported, first)
+    before = (first / "saved_model.pb").read_bytes()
+    second = vlae_tf.saved_model.export(model, first.parent, xla=True)
+    assert second == first.with_name("2")
+    assert sorted(path.name for path in first.parent.iterdir()) == ["1", "2"]
+    assert (first / "saved_model.pb").read_bytes() == before
+    # The second says that it must compile.
+    assert must_compile(second) and not must_compile(first)
     assert set(tf.saved_model.load(second).signatures) == set(SIGNATURES)
 
 
-def test_existing_version_is_refused(model, exported):
+def test_existing_version_is_refused_before_anything_is_done(model, exported, monkeypatch):
+    monkeypatch.setattr("vlae_tf.saved_model.signatures.Signatures", None)
     with pytest.raises(FileExistsError, match=r"does not hold yet.*Received: version=1"):
         model.export(exported.parent, version=1)
 
@@ -291,19 +355,36 @@ def test_full_disk_is_said_and_leaves_nothing(model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"version": 0}, "`version` must be a positive integer. Received: version=0"),
-        ({"version": "2"}, "`version` must be a positive integer. Received: version='2'"),
-        ({"version": True}, "`version` must be a positive integer. Received: version=True"),
+        ({"version": 0}, "`version` must be an integer, at least 1. Received: version=0"),
+        ({"version": "2"}, "`version` must be an integer, at least 1. Received: version='2'"),
+        ({"version": True}, "`version` must be an integer, at least 1. Received: version=True"),
         ({"importance_samples": 0}, "Received: importance_samples=0"),
         ({"importance_samples": 2.5}, "Received: importance_samples=2.5"),
+        ({"batch_sizes": ()}, "`batch_sizes` must be at least one integer. Received: batch_sizes"),
+        ({"batch_sizes": (0,)}, "`batch_sizes` must be a list of integers, at least 1. Received"),
+        ({"batch_sizes": (1.5,)}, "Received: batch_sizes=(1.5,)"),
+        ({"warmup_images": np.zeros((2, 9, 8, 1))}, "`images` must have shape (batch, 8, 8, 1)"),
+        ({"warmup_images": np.full((2, 8, 8, 1), 7)}, "`images` must be binary"),
     ],
 )
-def test_argument_that_cannot_be_is_refused(model, tmp_path, arguments, words):
+def test_argument_that_is_invalid_is_refused(model, tmp_path, arguments, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         model.export(tmp_path / "tiny", **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_something_else_than_a_vlae_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="`model` must be a VLAE. Received: model=3"):
-        vlae_tf.saved_model.export(3, tmp_path / "tiny")
+def test_something_else_than_a_vae_is_refused_and_told_what_it_lacks(tmp_path):
+    class Half:
+        image_shape, latent_dim, levels = (8, 8, 1), 4, 2
+        posterior = prior = likelihood = decode_rows = None
+
+        def __repr__(self):
+            return "Half()"
+
+    for model, words in (
+        (3, r"`model` must be a `vlae_tf.VAE`, or have its .* model=3, without image_shape, "),
+        (Half(), r"Received: model=Half\(\), without sample_rows$"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            vlae_tf.saved_model.export(model, tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []

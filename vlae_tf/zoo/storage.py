@@ -1,0 +1,65 @@
+"""Weights files of half the size."""
+
+import h5py
+import numpy as np
+
+from vlae_tf.files import whole
+
+
+def store_as_float16(path):
+    """Rewrite a Keras weights file with every float32 array as float16.
+
+    Integers, such as the states of random layers, stay as they are. The file is replaced in one
+    move; the same weights give the same bytes. Arrays are not compressed: gzip with the shuffle
+    filter makes a file 3 % smaller at best, and larger inside a wheel.
+
+    Args:
+        path: path of a `.weights.h5` file.
+
+    Returns:
+        The largest change, relative to the largest number of its array; 0.0 for a file that had no
+        float32 arrays.
+
+    Raises:
+        ValueError: names the array with a number that float16 does not have: NaN, infinity, or one
+            beyond 65504. The file is left as it was.
+
+    Example:
+        >>> import h5py, numpy as np, pathlib
+        >>> from vlae_tf.zoo.storage import store_as_float16
+        >>> path = pathlib.Path("model.weights.h5")
+        >>> with h5py.File(path, "w") as file:
+        ...     file["encoder/vars/0"] = np.array([0.5, 0.1], "float32")
+        >>> store_as_float16(path) < 2**-11
+        True
+    """
+    largest = 0.0
+
+    def copy(name, item):
+        nonlocal largest
+        if isinstance(item, h5py.Group):
+            copied = target.require_group(name)
+        elif item.dtype != np.float32:
+            copied = target.create_dataset(name, data=item[()])
+        else:
+            values, change = _float16(name, item[()])
+            largest = max(largest, change)
+            copied = target.create_dataset(name, data=values)
+        copied.attrs.update(item.attrs)
+
+    with whole(path) as temporary, h5py.File(path) as source, h5py.File(temporary, "w") as target:
+        source.visititems(copy)
+    return largest
+
+
+def _float16(name, values):
+    """`values` as float16, and their largest change relative to the largest of them."""
+    most = np.abs(values).max(initial=0.0)
+    if not most <= np.finfo("float16").max:
+        raise ValueError(
+            f"`path` must hold weights that float16 has, finite and at most 65504. Received: {name}"
+            f" with {most}"
+        )
+    stored = values.astype("float16")
+    change = np.abs(stored.astype("float32") - values).max(initial=0.0)
+    return stored, float(change / most) if most else 0.0
