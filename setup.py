@@ -35,12 +35,14 @@ setup(
     package_dir={"vlae_tf._zoo": "zoo"},
     package_data={
         "vlae_tf.runs": ["recipes/*.json"],
+        "vlae_tf.tuning": ["report.html"],
         "vlae_tf._zoo": ["*/*"],
     },
     install_requires=[
         "h5py>=3.11",
         # TensorFlow Datasets needs it to prepare a data set but does not ask for it.
         "importlib_resources>=6",
+        "jinja2>=3",
         "keras>=3.12,<4",
         "keras-tuner>=1.4.7,<2",
         "matplotlib>=3.8",

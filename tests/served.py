@@ -43,7 +43,7 @@ def save_encode(model, path):
 def model():
     """Trained for a step, so that it has an optimizer, metrics and seeds to leave behind."""
     model = build()
-    model.compile(optimizer=keras.optimizers.Adamax(1e-3))
+    model.compile(optimizer=keras.optimizers.Adamax(1e-3), run_eagerly=True)
     model.fit(np.zeros((4, *SHAPE), "uint8"), verbose=0)
     return model
 

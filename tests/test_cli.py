@@ -115,11 +115,11 @@ def test_search_in_which_nothing_succeeds_says_so_and_fails(search_file, tmp_pat
     ("arguments", "words"),
     [
         (["--latent-sizes", "two"], "JSON with commas"),
-        (["--latent-sizes", "0"], "integers of at least 1"),
+        (["--latent-sizes", "0"], "model.latent_dim` must be at least 1"),
         (["--latent-sizes", ""], "at least one value"),
         (["--choose", "learning_rate"], "FIELD=VALUE"),
         (["--latent-sizes", "2", "--choose", "model.latent_dim=4"], "each field once"),
-        ([], "must name a field"),
+        ([], "names a field"),
     ],
 )
 def test_search_that_cannot_be(search_file, tmp_path, arguments, words):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import vlae_tf
+from tests import tiny
 
 ROOT = Path(vlae_tf.__file__).parent
 MODULES = sorted(
@@ -86,8 +87,25 @@ def test_model_core_imports_where_tensorflow_cannot_be():
     assert failed == {}
 
 
+@pytest.fixture
+def small_defaults(monkeypatch):
+    """The parts that `VLAE` takes unless given, of a size that is built in a moment."""
+    vlae = importlib.import_module("vlae_tf.models.vlae")
+    parts = tiny.tiny_parts
+    for name, part in (
+        ("ResNetEncoder", "encoder"),
+        ("ResNetDecoder", "decoder"),
+        ("PixelCNNLikelihood", "likelihood_family"),
+    ):
+        monkeypatch.setattr(
+            vlae,
+            name,
+            lambda image_shape=(8, 8, 1), part=part, **options: parts(image_shape)[part],
+        )
+
+
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings_run(name, tmp_path, monkeypatch):
+def test_examples_in_docstrings_run(name, tmp_path, monkeypatch, small_defaults):
     monkeypatch.chdir(tmp_path)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     assert doctest.testmod(importlib.import_module(name), optionflags=flags).failed == 0

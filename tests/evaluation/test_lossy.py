@@ -100,7 +100,7 @@ def test_figures_of_other_weights_are_not_shown(folders, tmp_path):
     shutil.copytree(folders["seeing"], tmp_path / "run")
     path = tmp_path / "run" / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"weights_sha256": "0" * 64}))
-    with pytest.raises(ValueError, match="with the weights that they hold.*measured with others"):
+    with pytest.raises(ValueError, match="belongs to other weights than model.weights"):
         compare_windows({"run": path.parent}, tmp_path / "out", num_images=1, draws=1)
 
 
@@ -121,20 +121,20 @@ def test_command_tells_the_figures(folders, tmp_path):
     arguments = ["lossy", *map(str, folders.values()), "--out", str(tmp_path), "--images", "2"]
     result = CliRunner().invoke(cli.app, arguments)
     assert result.exit_code == 0 and "nothing" in result.output, result.output
-    with pytest.raises(ValueError, match="`sources` must have names of their own"):
+    with pytest.raises(ValueError, match="`sources` must have different names"):
         CliRunner().invoke(cli.app, [*arguments, arguments[1]], catch_exceptions=False)
 
 
 def test_models_that_cannot_be_compared(folders, tiny_run, tmp_path):
     with pytest.raises(ValueError, match="at least one model"):
         compare_windows({}, tmp_path)
-    with pytest.raises(ValueError, match="must be positive.*draws=0"):
+    with pytest.raises(ValueError, match="`draws` must be an integer, at least 1.*draws=0"):
         compare_windows(folders, tmp_path, draws=0)
     other = tmp_path / "other"
     shutil.copytree(tiny_run, other)
     metrics = json.loads((other / "metrics.json").read_text())
     (other / "metrics.json").write_text(json.dumps(metrics | {"split": "train"}))
-    with pytest.raises(ValueError, match="measured on the same dataset, split.*train"):
+    with pytest.raises(ValueError, match="evaluated on the same dataset, split.*train"):
         compare_windows({**folders, "other": other}, tmp_path)
     # Another seed takes other images, where not all are taken.
     (other / "metrics.json").write_text(json.dumps(metrics | {"seed": 7}))
@@ -148,5 +148,5 @@ def test_models_that_cannot_be_compared(folders, tiny_run, tmp_path):
     with pytest.raises(ValueError, match="`path` must hold the metrics.*other/metrics.json.*split"):
         compare_windows({**folders, "other": other}, tmp_path)
     (other / "metrics.json").unlink()
-    with pytest.raises(ValueError, match="must be measured.*Received: other="):
+    with pytest.raises(ValueError, match="must be evaluated.*Received: other="):
         compare_windows({**folders, "other": other}, tmp_path)

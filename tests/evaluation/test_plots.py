@@ -76,7 +76,7 @@ def test_refuses_what_is_no_batch_of_images(tmp_path, shape):
 
 
 def test_refuses_no_draws(wide_model, images, tmp_path):
-    with pytest.raises(ValueError, match="`draws` must be a positive integer.*draws=0"):
+    with pytest.raises(ValueError, match="`draws` must be an integer, at least 1.*draws=0"):
         plot_reconstructions(wide_model, images, tmp_path / "r.png", draws=0)
 
 
@@ -118,6 +118,17 @@ def test_history_goes_on_from_earlier_runs_and_is_told_in_bits_for_colours(tmp_p
     np.testing.assert_array_equal(bound.lines[0].get_xdata(), [5, 6])
     np.testing.assert_array_equal(bound.lines[0].get_ydata(), [3.5, 3.25])
     assert bound.get_ylabel() == "-ELBO (bits/dim)"
+
+
+def test_history_shows_each_further_term_in_its_unit(tmp_path, curves):
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,elbo,kl,mmd,val_mmd,code_bits\n0,-9,1,0.5,0.6,2\n1,-8,1,0.25,0.3,3\n")
+    terms = {"elbo": "nats", "reconstruction": "nats", "kl": "nats", "kl_1": "nats", "mmd": ""}
+    plot_history(path, tmp_path / "history.png", terms=terms)
+    panels = {axes.get_ylabel(): axes for axes in curves[0].axes}
+    assert list(panels) == ["-ELBO (nats)", "code (bits)", "kl_1 (nats)", "mmd"]
+    shown = [line.get_ydata().tolist() for line in panels["mmd"].lines]
+    assert shown == [[0.5, 0.25], [0.6, 0.3]]
 
 
 def test_history_is_written(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from vlae_tf.datasets import load_labels
 from vlae_tf.evaluation import linear_probe, probe, probe_run
-from vlae_tf.training import data
+from vlae_tf.runs import data
 
 RNG = np.random.default_rng(0)
 
@@ -52,7 +52,7 @@ def test_its_bound_is_chosen_where_features_outnumber_what_they_tell(classifier)
 
 
 def test_another_classifier_is_named():
-    with pytest.raises(ValueError, match="`classifier` must be one of logistic_regression"):
+    with pytest.raises(ValueError, match="`classifier` must be one of 'logistic_regression'"):
         linear_probe([[0.0]], [0], [[0.0]], [0], classifier="forest")
 
 

@@ -89,10 +89,15 @@ def test_residual_block_whose_last_kernel_is_zero_is_the_identity():
     np.testing.assert_array_equal(block(images), images)
 
 
-@pytest.mark.parametrize("strides_and_upsample", [(2, 2), (0, 1), (1, 0)])
-def test_strides_and_upsample_that_cannot_be_are_refused(strides_and_upsample):
-    strides, upsample = strides_and_upsample
-    with pytest.raises(
-        ValueError, match=f"one of `strides`.*strides={strides}, upsample={upsample}"
-    ):
-        Conv2D(4, 3, strides=strides, upsample=upsample)
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"strides": 2, "upsample": 2}, "`strides` must be 1 .*strides=2, upsample=2"),
+        ({"strides": 0}, "`strides` must be an integer, at least 1. Received: strides=0"),
+        ({"upsample": 0}, "`upsample` must be an integer, at least 1. Received: upsample=0"),
+        ({"filters": 2.5}, "`filters` must be an integer, at least 1. Received: filters=2.5"),
+    ],
+)
+def test_invalid_sizes_are_refused(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        Conv2D(**{"filters": 4, "kernel_size": 3, **sizes})

@@ -210,13 +210,13 @@ def test_dropout_is_for_training_alone(make):
         (lambda: LocalPixelCNN(blocks=-1), "`blocks` must be .*, at least 0. Received: blocks=-1"),
         (lambda: GatedPixelCNN(blocks=0), "`blocks` must be .*, at least 1. Received: blocks=0"),
         (lambda: GatedPixelCNN(blocks=1.5), "`blocks` must be an integer.* Received: blocks=1.5"),
-        (lambda: ResidualPixelCNN(depth=0), "`depth` must be positive .*Received: depth=0"),
-        (lambda: DenseBlock(4, steps=0), "`steps` and `growth` must be positive"),
+        (lambda: ResidualPixelCNN(depth=0), "`depth` must be an integer, at least 1. Received: depth=0"),
+        (lambda: DenseBlock(4, steps=0), "`steps` must be an integer, at least 1. Received: steps=0"),
         (lambda: LocalPixelCNN(first_kernel_size=4), "`first_kernel_size` must be of odd height"),
         (lambda: GatedPixelCNN(block_kernel_size=(2, 3)), "`block_kernel_size` must be of odd"),
         (lambda: ResidualBlock(4, kernel_size=0), "`kernel_size` must be a positive integer"),
     ],
 )
-def test_sizes_that_cannot_be_are_refused(make, message):
+def test_invalid_sizes_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()

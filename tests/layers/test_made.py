@@ -101,9 +101,12 @@ def test_order_that_is_no_permutation_is_refused(order):
         MADE(3, [8], order=order)
 
 
-@pytest.mark.parametrize(("event_size", "hidden_units"), [(0, [4]), (3, []), (3, [4, 0])])
-def test_sizes_that_cannot_be_are_refused(event_size, hidden_units):
-    with pytest.raises(ValueError, match=f"`event_size` must be positive.*event_size={event_size}"):
+@pytest.mark.parametrize(
+    ("event_size", "hidden_units", "wrong"),
+    [(0, [4], "event_size"), (3, [], "hidden_units"), (3, [4, 0], "hidden_units")],
+)
+def test_invalid_sizes_are_refused(event_size, hidden_units, wrong):
+    with pytest.raises(ValueError, match=f"`{wrong}` must be .* at least 1. Received: {wrong}="):
         MADE(event_size, hidden_units)
 
 

@@ -92,13 +92,20 @@ def test_kernel_that_is_no_size_is_refused(kernel_size):
 
 
 def test_unknown_mask_type_is_refused():
-    with pytest.raises(ValueError, match="`mask_type` must be 'A'.*Received: mask_type='C'"):
+    with pytest.raises(ValueError, match="`mask_type` must be one of 'A'.*Received: mask_type='C'"):
         MaskedConv2D(4, 3, mask_type="C")
 
 
-@pytest.mark.parametrize(("filters", "groups"), [(4, 3), (0, 1), (3, 0)])
-def test_filters_that_do_not_fall_into_groups_are_refused(filters, groups):
-    with pytest.raises(ValueError, match=f"multiple of `groups`.*filters={filters}"):
+@pytest.mark.parametrize(
+    ("filters", "groups", "message"),
+    [
+        (4, 3, "`filters` must be a multiple of `groups`, 3. Received: filters=4"),
+        (0, 1, "`filters` must be an integer, at least 1. Received: filters=0"),
+        (3, 0, "`groups` must be an integer, at least 1. Received: groups=0"),
+    ],
+)
+def test_filters_that_do_not_fall_into_groups_are_refused(filters, groups, message):
+    with pytest.raises(ValueError, match=message):
         MaskedConv2D(filters, 3, groups=groups)
 
 

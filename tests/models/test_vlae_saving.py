@@ -7,6 +7,7 @@ import pytest
 from keras import ops
 
 from tests.tiny import run_python, tiny_control, tiny_model
+from vlae_tf.training import averaged
 from vlae_tf.likelihoods import BernoulliLikelihood
 from vlae_tf.objectives import SoftFreeBitsELBO
 from vlae_tf.posteriors import IAFPosterior
@@ -73,11 +74,13 @@ def test_a_saved_model_goes_on_training(tiny_vlae, images, tmp_path):
 
 def test_model_loads_in_a_fresh_process_without_custom_objects(tiny_vlae, images, tmp_path):
     model = tiny_vlae()
+    model.compile(averaged(keras.optimizers.Adam)(1e-3))
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)
     run_python(
         "import keras, numpy, vlae_tf\n"
         f"model = keras.saving.load_model({str(tmp_path / 'model.keras')!r})\n"
+        "assert type(model.optimizer).__name__ == 'AveragedAdam'\n"
         f"images = numpy.load({str(tmp_path / 'images.npy')!r})\n"
         f"numpy.save({str(tmp_path / 'codes.npy')!r}, model.encode(images))"
     )

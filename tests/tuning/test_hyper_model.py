@@ -23,7 +23,7 @@ TUNERS = {
 @pytest.mark.parametrize("name", TUNERS)
 def test_search_of_keras_tuner(recipe, tmp_path, name):
     tuner_class, arguments = TUNERS[name]
-    hyper_model = RecipeHyperModel(recipe, CHOICES)
+    hyper_model = RecipeHyperModel(recipe.replace(epochs=1), CHOICES)
     tuner = tuner_class(hyper_model, OBJECTIVE, directory=tmp_path, seed=1, **arguments)
     tuner.search(verbose=0)
 
@@ -49,7 +49,7 @@ class Scored(keras_tuner.GridSearch):
 
     SCORES = {1: math.inf, 2: math.nan, 3: -90.0, 4: -80.0, 5: -math.inf}
 
-    def run_trial(self, trial):
+    def run_trial(self, trial, **_):
         return {"val_elbo": self.SCORES[trial.hyperparameters.values["model.latent_dim"]]}
 
     def _populate_initial_space(self):

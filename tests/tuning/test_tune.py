@@ -205,26 +205,31 @@ def test_search_of_a_chief_whose_worker_is_killed_and_started_again(
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Trials are built but not trained; their figures are what the test puts in here, by size."""
+    """Trials are not trained; their figures are what the test puts in here, by size of the code."""
     figures, sizes = {}, []
-
-    def build(recipe, folder, **_):
-        recipe.build_model((8, 8, 1))
-        sizes.append(recipe.model["latent_dim"])
 
     def evaluate(folder, **_):
         plain = {"nll": 80.0, "elbo": -81.0, "bits_per_dim": 0.2, "code_bits": 9.0}
         return {"likelihood": [plain | {"active_units": 1} | figures.get(sizes[-1], {})]}
 
-    monkeypatch.setattr(recipe_tuner, "train", build)
+    def train(recipe, *_, **__):
+        sizes.append(recipe.model["latent_dim"])
+
+    monkeypatch.setattr(recipe_tuner, "train", train)
     monkeypatch.setattr(recipe_tuner, "evaluate_run", evaluate)
     return figures
 
 
-def test_failed_trial_is_reported_and_never_scored(recipe, tmp_path, measured):
-    # Three channels for six outputs of the first layer cannot be: found when the model is built.
+def test_failed_trial_is_reported_and_never_scored(recipe, tmp_path, measured, monkeypatch):
+    # Five halvings of 8 pixels: found to be too many when the model is built.
     choices = {"model.decoder.filters": [[2], [2, 2, 2, 2, 2]]}
-    said = []
+    said, train = [], recipe_tuner.train
+
+    def build(recipe, *_, **__):
+        recipe.build_model((8, 8, 1))
+        train(recipe)
+
+    monkeypatch.setattr(recipe_tuner, "train", build)
     results = tune(recipe, choices, tmp_path, **SMALL | {"say": said.append})
     good, bad = results
     assert good.completed and results.best is good

@@ -15,13 +15,13 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
     log_scale = 0. Without steps it is N(0, I).
 
     Args:
-        steps: `MADE` layers over d inputs. Reverse the order between them.
-        event_size: d.
+        steps: list of `MADE` layers over d inputs, the order reversed from one to the next.
+        event_size: size d of the code.
 
     Shapes: batch `()`, event `(d,)`; `log_prob` in nats.
 
     Raises:
-        ValueError: if a step is not over `event_size` inputs.
+        ValueError: if a step has another number of inputs than `event_size`.
 
     Example:
         >>> import keras
@@ -42,8 +42,8 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
         sizes = [step.event_size for step in self._steps]
         if any(size != event_size for size in sizes):
             raise ValueError(
-                "Every step must be over `event_size` inputs. "
-                f"Received: event_size={event_size!r}, steps over {sizes}"
+                "`steps` must have `event_size` inputs each. "
+                f"Received: event_size={event_size!r}, steps with {sizes} inputs"
             )
         flows = [_Step(step) for step in self._steps]
         super().__init__(
@@ -69,7 +69,7 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
         return terms + tfd.Normal(loc=0.0, scale=1.0).log_prob(code)
 
     def _log_prob(self, code):
-        # The general way would run every step twice: for the inverse and for its determinant.
+        # TFP's own way would run every step twice: for the inverse and for its determinant.
         return ops.sum(self.log_prob_terms(code), axis=-1)
 
     def from_noise(self, noise):
@@ -80,7 +80,7 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
         return ops.reshape(rows, ops.shape(noise))
 
     def spread(self):
-        """1 in each dimension, the deviation of the noise; that of the codes has no closed form."""
+        """1 in each dimension, the deviation of the noise; the codes' has no closed form."""
         return ops.ones(self.event_shape[-1])
 
 

@@ -10,14 +10,14 @@ class AutoregressiveImages(ImageDistribution, tfd.Distribution):
 
         log p(x | c) = sum_i log p(x_i; f_i(x_window(i), c))        (nats)
 
-    A subclass says what the network sees of an image, and what its outputs say of a pixel.
+    A subclass defines the network's input, and a pixel's distribution given the network's output.
 
     Args:
-        network: an autoregressive layer with a `receptive_field`, from images scaled to -1..1 and
+        network: autoregressive layer with a `receptive_field`, from images scaled to -1..1 and
             conditioning to parameters of each pixel.
         conditioning: the decoder's maps, `(batch, height, width, maps)`.
         image_shape: `(height, width, channels)`.
-        training: passed on to the network (dropout).
+        training: whether the network runs as in training (dropout).
 
     Shapes: batch `(batch,)`, event `(height, width, channels)`; `log_prob` takes levels, float or
     integer, and is float32.
@@ -40,15 +40,15 @@ class AutoregressiveImages(ImageDistribution, tfd.Distribution):
             name=name,
         )
 
-    # === What subclasses say ===
+    # === For subclasses to define ===
 
     @property
     def noise_shape(self):
-        """Of the uniform noise that an image is drawn from, `(height, width, noise_channels)`."""
+        """Shape of the uniform noise of one image, `(height, width, noise_channels)`."""
         return self.image_shape
 
     def scaled(self, images):
-        """What the network sees: levels, float32, on -1..1."""
+        """The network's input: levels, float32, scaled to -1..1."""
         raise NotImplementedError
 
     def pixel_log_prob(self, parameters, images):
@@ -106,9 +106,9 @@ class AutoregressiveImages(ImageDistribution, tfd.Distribution):
         a draw from p(unknown | known, c) if no known pixel sees an unknown one.
 
         Args:
-            uniform: `(batch, *noise_shape)`, or one number.
+            uniform: uniform noise, `(batch, *noise_shape)`, or one number for all.
             known: images, `(batch, *image_shape)`.
-            mask: boolean, of the same shape.
+            mask: boolean tensor, `(batch, *image_shape)`.
         """
         rows = ops.shape(self.conditioning)[:1]
 

@@ -9,12 +9,12 @@ def choose_component(logits, noise):
         u = Phi(noise),    k = the component with C_k <= u < C_k + pi_k,    C_k = sum_{j < k} pi_j
         rest = Phi^-1((u - C_k) / pi_k) ~ N(0, 1), independent of k
 
-    One normal number so gives a component and a normal number: a mixture needs no more noise than
-    its dimensions, as `CodeDistribution` asks. No gradient reaches the weights this way.
+    So one normal number gives a component and a normal number: a mixture needs no more noise than
+    it has dimensions, as `CodeDistribution` asks. No gradient reaches the weights this way.
 
     Args:
         logits: logarithms of the weights pi, not normalised, `(..., components)`.
-        noise: standard normal, `(...,)`, broadcast against the leading axes of `logits`.
+        noise: standard normal noise, `(...,)`, broadcast against the leading axes of `logits`.
 
     Returns:
         `one_hot`, float32 `(..., components)`, and `rest`, float32 `(...,)`.
@@ -23,7 +23,7 @@ def choose_component(logits, noise):
         >>> import keras
         >>> from vlae_tf.distributions import choose_component
         >>> one_hot, rest = choose_component(keras.ops.zeros((1, 2)), keras.ops.array([-1.0, 1.0]))
-        >>> one_hot[:, 1].numpy().tolist() if hasattr(one_hot, "numpy") else [0.0, 1.0]
+        >>> keras.ops.convert_to_numpy(one_hot)[:, 1].tolist()
         [0.0, 1.0]
     """
     weights = ops.softmax(ops.stop_gradient(ops.cast(logits, "float32")), axis=-1)

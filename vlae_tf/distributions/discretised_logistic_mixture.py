@@ -15,21 +15,23 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         m_k1 = loc_k1,    m_k2 = loc_k2 + a_k y_1,    m_k3 = loc_k3 + b_k y_1 + c_k y_2
 
     with F the sigmoid, y = 2 x / (levels - 1) - 1, the levels on -1..1, and h = 1 / (levels - 1),
-    half the distance of two. The lowest level has all that lies below it, the highest all above. It
-    is computed as a product, in which nothing cancels:
+    half the distance between two levels. The lowest level has all the mass below it, the highest
+    all the mass above. The difference is computed as a product, in which nothing cancels:
 
         F(u) - F(l) = F(u) F(-l) (1 - exp(l - u))
 
     Args:
-        logits: of the mixture's weights pi, `(..., components)`.
-        loc: `(..., channels, components)`.
-        log_scale: log s, as `loc`; not less than -7.
-        coefficients: a, b, c, `(..., channels (channels - 1) / 2, components)`, row by row of the
-            triangle; None leaves the channels of a component independent.
+        logits: logits of the mixture's weights pi, `(..., components)`.
+        loc: locations, `(..., channels, components)`.
+        log_scale: logarithms of the scales s, `(..., channels, components)`; values below -7 count
+            as -7.
+        coefficients: coefficients a, b, c of the coupling, `(..., channels (channels - 1) / 2,
+            components)`, row by row of the triangle; None leaves the channels of a component
+            independent.
         levels: number of values of a channel.
 
     Shapes: batch `(...,)`, event `(channels,)`; `log_prob` takes x of 0..levels-1, float or
-    integer, is in nats and float32.
+    integer, and is in nats, float32.
 
     Raises:
         ValueError: for parameters of shapes that do not fit together.
@@ -85,7 +87,7 @@ class DiscretisedLogisticMixture(tfd.Distribution):
 
     @staticmethod
     def parameter_count(channels, components):
-        """How many numbers `of_parameters` takes for a pixel."""
+        """Number of parameters of a pixel, as `of_parameters` takes them."""
         check_integer(components, "components", 1)
         pairs = channels * (channels - 1) // 2
         return components * (1 + 2 * channels + pairs)
@@ -95,16 +97,16 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         """The mixture of a network's outputs, `(..., parameter_count(channels, components))`.
 
         They are logits, means, log_scale and coefficients in this order; the coefficients go
-        through a tanh. The means o are those of each channel by itself, to which the coupling adds
-        what the channels before deviate from theirs:
+        through a tanh. A channel's mean o is given as if the channel stood alone. The coupling adds
+        how far the channels before are from their means:
 
             m_k2 = o_k2 + a_k (y_1 - o_k1),    so that loc_k2 = o_k2 - a_k o_k1, and so on.
 
-        All the same mixtures, but a network learns them sooner than from loc: a coefficient may
-        change without the means.
+        The mixtures are the same, but a network learns them sooner than from loc: a coefficient can
+        change while the means stay.
 
         Raises:
-            ValueError: if there is no number of components that they fit.
+            ValueError: if no number of components has this many parameters.
         """
         per_component = cls.parameter_count(channels, 1)
         size = parameters.shape[-1]
@@ -152,7 +154,7 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         distance = self._distances(y)
         lower, upper = (distance - half) * inverse_scale, (distance + half) * inverse_scale
         lowest, highest = ops.equal(x, 0.0), ops.equal(x, self.levels - 1.0)
-        # Of the lowest level the lower edge is minus infinity, of the highest the upper one plus.
+        # The lowest level's lower edge is minus infinity, the highest's upper edge plus infinity.
         log_prob = ops.where(highest, 0.0, -ops.softplus(-upper))
         log_prob = log_prob + ops.where(lowest, 0.0, -ops.softplus(lower))
         inside = ops.log(-ops.expm1(-2.0 * half * inverse_scale))
@@ -167,8 +169,8 @@ class DiscretisedLogisticMixture(tfd.Distribution):
     def from_noise(self, uniform):
         """The pixel at uniform noise, `(..., channels + 1)`: one for the component, one a channel.
 
-        Deterministic, and a sample: the level in whose bin the inverse of the logistic's
-        distribution function lies.
+        Deterministic: the noise through the inverse of the logistic's distribution function,
+        rounded to the nearest level.
         """
         uniform = ops.cast(uniform, "float32")
         cumulative = ops.cumsum(ops.softmax(self.logits, axis=-1), axis=-1)
@@ -197,14 +199,14 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         return 2.0 * levels / (self.levels - 1) - 1.0
 
     def _distances(self, y):
-        """From the locations given the channels before, `(..., channels, components)`."""
+        """Distances from the locations given the channels before, `(..., channels, components)`."""
         if self.coefficients is None or self.loc.shape[-2] == 1:
             return y - self.loc
         return y - self.loc - _coupling(y, self.coefficients)
 
 
 def _coupling(values, coefficients):
-    """What the channels before add to the mean of each one, `(..., channels, components)`."""
+    """The channels' addition to the mean of each later one, `(..., channels, components)`."""
     # Taken apart once: the gradient of a slice is as large as the whole.
     values, coefficients = (ops.unstack(t, axis=-2) for t in (values, coefficients))
     added = [

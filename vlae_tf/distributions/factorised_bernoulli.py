@@ -10,7 +10,7 @@ class FactorisedBernoulli(FactorisedImages):
         log p(x | z) = sum_i log Bernoulli(x_i; sigmoid(logits_i))        (nats)
 
     Args:
-        logits: `(batch, height, width, channels)`.
+        logits: logits of the pixels, `(batch, height, width, channels)`.
 
     Shapes: batch `(batch,)`, event `(height, width, channels)`; `log_prob` takes images of {0, 1},
     float or integer, and is float32.

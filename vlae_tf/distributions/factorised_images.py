@@ -9,10 +9,10 @@ class FactorisedImages(ImageDistribution, tfd.Independent):
 
         log p(x | z) = sum_i log p(x_i | z)        (nats)
 
-    A subclass says how a pixel is drawn from uniform noise.
+    A subclass defines how a pixel is drawn from uniform noise.
 
     Args:
-        pixels: the distribution of the pixels; of its batch the first axis is that of the images.
+        pixels: distribution of the pixels; the first axis of its batch is that of the images.
 
     Shapes: batch `(batch,)`, event `(height, width, channels)`.
 
@@ -27,7 +27,7 @@ class FactorisedImages(ImageDistribution, tfd.Independent):
 
     @property
     def noise_shape(self):
-        """Of the uniform noise that an image is drawn from, `(height, width, noise_channels)`."""
+        """Shape of the uniform noise of one image, `(height, width, noise_channels)`."""
         return tuple(self.event_shape)
 
     def choose(self, uniform):

@@ -10,7 +10,7 @@ class FactorisedLogisticMixture(FactorisedImages):
     The channels of a pixel are as dependent as the mixture makes them.
 
     Args:
-        pixels: a `DiscretisedLogisticMixture` with batch `(batch, height, width)`.
+        pixels: `DiscretisedLogisticMixture` with batch `(batch, height, width)`.
 
     Shapes: batch `(batch,)`, event `(height, width, channels)`; `log_prob` takes levels, float or
     integer, and is float32.
@@ -37,10 +37,10 @@ class FactorisedLogisticMixture(FactorisedImages):
 
     @property
     def noise_shape(self):
-        """Of each pixel one number for the component and one for each channel."""
+        """Shape of the noise of one image: a number for the component, and one for each channel."""
         height, width, channels = self.event_shape
         return (height, width, channels + 1)
 
     def choose(self, uniform):
-        """The pixels at uniform noise, of which the first number chooses the component."""
+        """The pixels at uniform noise; the first number of each chooses its component."""
         return self.distribution.from_noise(uniform)

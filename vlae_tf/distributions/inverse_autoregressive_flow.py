@@ -6,20 +6,20 @@ from vlae_tf.distributions.diagonal_gaussian import DiagonalGaussian
 
 
 class InverseAutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
-    """Inverse autoregressive flow: a sample and its density in one pass, other densities in d.
+    """Inverse autoregressive flow: sampling in one pass, the density of a given code in d passes.
 
         forward    z_i = (y_i - shift_i(y_<i, c)) * exp(-log_scale_i(y_<i, c)),    y ~ N(loc, scale)
         inverse    y_i = z_i * exp(log_scale_i(y_<i, c)) + shift_i(y_<i, c)
         log_prob   log q(z) = sum_i log N(y_i; loc_i, scale_i) + sum_i log_scale_i(y_<i, c)
 
     for each step in turn, without the scale where a step is mean-only.
-    `experimental_sample_and_log_prob` gives a sample and its density in one pass.
+    `from_noise_and_log_prob` gives a sample and its density in one pass.
 
     Args:
         loc: means of the first Gaussian, `(batch, d)`.
-        scale: its standard deviations.
-        steps: `MADE` layers with a context.
-        context: `(batch, features)`, what the encoder tells each step.
+        scale: standard deviations of the first Gaussian, `(batch, d)`.
+        steps: list of `MADE` layers with a context.
+        context: features of the image, an input of each step, `(batch, features)`.
 
     Shapes: batch `(batch,)`, event `(d,)`; `log_prob` in nats.
 

@@ -9,11 +9,11 @@ class PixelCNNBernoulli(AutoregressiveImages):
         log p(x | c) = sum_i log Bernoulli(x_i; sigmoid(f_i(x_window(i), c)))        (nats)
 
     Args:
-        network: an autoregressive layer with a `receptive_field`, from images scaled to -1..1 and
+        network: autoregressive layer with a `receptive_field`, from images scaled to -1..1 and
             conditioning to logits, one for each channel. Channels of one pixel are independent.
         conditioning: the decoder's maps, `(batch, height, width, maps)`.
         image_shape: `(height, width, channels)`.
-        training: passed on to the network (dropout).
+        training: whether the network runs as in training (dropout).
 
     Shapes: batch `(batch,)`, event `(height, width, channels)`; `log_prob` takes images of {0, 1},
     float or integer, and is float32.
@@ -48,5 +48,5 @@ class PixelCNNBernoulli(AutoregressiveImages):
         return ops.cast(ops.sigmoid(parameters) > uniform, "float32")
 
     def _mode(self):
-        """Each pixel at its most probable in turn; the most probable image nobody can find."""
+        """The greedy image: each pixel in turn at its most probable value, given those before."""
         return self.from_noise(0.5)

@@ -3,7 +3,7 @@ from keras import ops
 from vlae_tf.distributions.autoregressive_images import AutoregressiveImages
 from vlae_tf.distributions.discretised_logistic_mixture import DiscretisedLogisticMixture
 
-# Of R, G and B, as ITU-R BT.601 and the paper have it.
+# Weights of R, G and B, from ITU-R BT.601, as in the paper.
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -15,21 +15,21 @@ class PixelCNNLogisticMixture(AutoregressiveImages):
     The channels of a pixel follow one another in one of two ways. A network without channel groups
     gives one mixture for all channels, which are coupled linearly in it (PixelCNN++). A network
     with as many `groups` as channels is itself autoregressive over them and gives a mixture for
-    each: the form of the paper, which does not lean on the mixture where the window is small.
+    each: the form of the paper, which does not need the linear coupling.
 
     Args:
-        network: an autoregressive layer with a `receptive_field`, from images scaled to -1..1 and
+        network: autoregressive layer with a `receptive_field`, from images scaled to -1..1 and
             conditioning to `parameter_count` numbers for each pixel.
         conditioning: the decoder's maps, `(batch, height, width, maps)`.
         image_shape: `(height, width, channels)`.
         grey_window: whether the network sees 0.299 R + 0.587 G + 0.114 B alone, so that the window
-            tells nothing of colours.
+            shows no colours.
         levels: number of values of a channel.
-        training: passed on to the network (dropout).
+        training: whether the network runs as in training (dropout).
 
     Raises:
-        ValueError: if the network has groups, but not one for each channel, or with `grey_window`,
-            which shows no channels that could have an order.
+        ValueError: if the network has groups, but not one for each channel, or together with a
+            `grey_window`, in which there are no channels to order.
 
     Shapes: batch `(batch,)`, event `(height, width, channels)`; `log_prob` takes levels of
     0..levels-1, float or integer, and is float32.
@@ -75,7 +75,7 @@ class PixelCNNLogisticMixture(AutoregressiveImages):
 
     @staticmethod
     def parameter_count(channels, components, groups=1):
-        """How many numbers the network must give for a pixel."""
+        """Number of outputs that the network must have for a pixel."""
         of_group = DiscretisedLogisticMixture.parameter_count(channels // groups, components)
         return groups * of_group
 

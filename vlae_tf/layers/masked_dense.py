@@ -31,7 +31,8 @@ class MaskedDense(Dense):
 
     def __init__(self, units, mask, **kwargs):
         super().__init__(units, **kwargs)
-        self.mask = np.asarray(mask, "int8").tolist()
+        # An array: of a list Keras would track every number, which takes seconds for a large one.
+        self.mask = np.asarray(mask, "int8")
 
     def kernel_mask(self, shape):
         mask = np.asarray(self.mask, "float32")
@@ -41,3 +42,6 @@ class MaskedDense(Dense):
                 f"Received: mask with shape {mask.shape}"
             )
         return mask
+
+    def get_config(self):
+        return {**super().get_config(), "mask": self.mask.tolist()}

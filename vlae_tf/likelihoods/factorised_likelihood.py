@@ -7,7 +7,7 @@ class FactorisedLikelihood(Likelihood):
 
         p(x | z) = prod_i p(x_i | z)
 
-    A subclass says how many parameters a pixel has, and what distribution they make.
+    A subclass defines the number of parameters of a pixel, and the distribution that they make.
 
     Args:
         image_shape: `(height, width, channels)`.
@@ -30,7 +30,7 @@ class FactorisedLikelihood(Likelihood):
         self._output.build(maps_shape)
 
     def call(self, maps, images=None, training=False):
-        # As `PixelCNNLikelihood` is called, though no pixel depends on the image.
+        # The arguments of `PixelCNNLikelihood`, though no pixel depends on the image.
         return self._output(maps)
 
     def compute_output_shape(self, maps_shape, images_shape=None):

@@ -10,13 +10,13 @@ class FactorisedLogisticMixtureLikelihood(FactorisedLikelihood):
 
         p(x | z) = prod_i DiscretisedLogisticMixture(x_i; f_i(z))
 
-    No pixel sees another, so that all they have in common has to be in the code: what
-    `LogisticMixtureLikelihood` with its window is to be compared with. The channels of a pixel are
-    coupled in the mixture.
+    No pixel sees another, so the code must carry all that pixels have in common. Compare it with
+    `LogisticMixtureLikelihood`, which has a window. The channels of a pixel are coupled in the
+    mixture.
 
     Args:
         image_shape: `(height, width, channels)`.
-        components: of the mixture.
+        components: number of components of the mixture.
 
     Input shape: the decoder's maps, `(batch, height, width, maps)`; output shape: the parameters of
     the mixtures, `(batch, height, width, parameters)`.

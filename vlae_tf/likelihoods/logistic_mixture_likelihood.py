@@ -17,10 +17,10 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
 
     Args:
         image_shape: `(height, width, channels)`.
-        network: an autoregressive layer `(images, conditioning) -> parameters`, which also takes
+        network: autoregressive layer `(images, conditioning) -> parameters`, which also takes
             one image for many rows of conditioning, with as many `output_channels` as
             `parameters_a_pixel` says; a `LocalPixelCNN` unless given.
-        components: of the mixture; PixelCNN++ has ten.
+        components: number of components of the mixture; PixelCNN++ has ten.
         grey_window: whether the window shows the luminance alone, 0.299 R + 0.587 G + 0.114 B.
 
     Input shapes: the decoder's maps, `(batch, height, width, maps)`, and images of 0..255,
@@ -28,14 +28,16 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
     parameters_a_pixel)`.
 
     Raises:
-        ValueError: for a number of components that cannot be, if the network's outputs are not as
-            many, or for a `grey_window` where there are no colours to hide, or channel groups that
-            need them.
+        ValueError: for an invalid number of components, a network with another number of outputs,
+            or a `grey_window` of images without colours or of a network with channel groups.
 
     Example:
         >>> import keras
+        >>> from vlae_tf.layers import LocalPixelCNN
         >>> from vlae_tf.likelihoods import LogisticMixtureLikelihood
-        >>> family = LogisticMixtureLikelihood((4, 4, 3), components=2)
+        >>> outputs = LogisticMixtureLikelihood.parameters_a_pixel((4, 4, 3), components=2)
+        >>> network = LocalPixelCNN(outputs, filters=2, blocks=0)
+        >>> family = LogisticMixtureLikelihood((4, 4, 3), network, components=2)
         >>> maps = keras.ops.ones((2, 4, 4, 5))
         >>> tuple(family.distribution(maps).log_prob(keras.ops.zeros((2, 4, 4, 3))).shape)
         (2,)
@@ -61,7 +63,7 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
 
     @staticmethod
     def parameters_a_pixel(image_shape, components=10, groups=1, **settings):
-        """How many `output_channels` a network of so many channel groups must have."""
+        """Number of `output_channels` of a network with this number of channel groups."""
         return PixelCNNLogisticMixture.parameter_count(image_shape[-1], components, groups)
 
     def distribution(self, maps, training=False):

@@ -15,7 +15,7 @@ class PixelCNNLikelihood(Likelihood):
 
     Args:
         image_shape: `(height, width, channels)`.
-        network: an autoregressive layer `(images, conditioning) -> logits`, which also takes one
+        network: autoregressive layer `(images, conditioning) -> logits`, which also takes one
             image for many rows of conditioning; a `LocalPixelCNN` unless given.
 
     Input shapes: the decoder's maps, `(batch, height, width, maps)`, and images of {0, 1},
@@ -26,8 +26,10 @@ class PixelCNNLikelihood(Likelihood):
 
     Example:
         >>> import keras
+        >>> from vlae_tf.layers import LocalPixelCNN
         >>> from vlae_tf.likelihoods import PixelCNNLikelihood
-        >>> family = PixelCNNLikelihood((4, 4, 1))
+        >>> network = LocalPixelCNN(filters=2, blocks=0, first_kernel_size=3)
+        >>> family = PixelCNNLikelihood((4, 4, 1), network)
         >>> tuple(family.distribution(keras.ops.ones((2, 4, 4, 3))).mode().shape)
         (2, 4, 4, 1)
 
@@ -48,7 +50,7 @@ class PixelCNNLikelihood(Likelihood):
 
     @staticmethod
     def parameters_a_pixel(image_shape, **settings):
-        """How many `output_channels` the network must have."""
+        """Number of `output_channels` that the network must have."""
         return image_shape[-1]
 
     def build(self, maps_shape):
@@ -70,7 +72,7 @@ class PixelCNNLikelihood(Likelihood):
         return {}
 
     def _seen_shape(self):
-        """Shape of what the network sees of an image."""
+        """Shape of the network's view of an image."""
         return self.image_shape
 
     def get_config(self):

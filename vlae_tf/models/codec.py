@@ -30,12 +30,15 @@ class Codec:
         """Images drawn from p(x | z), float32 of whole numbers, `(batch, *image_shape)`.
 
         Args:
-            code: `(batch, latent_dim)`.
-            seed: an integer, or one for each row. A row depends on its own code and seed alone.
+            code: codes, `(batch, latent_dim)`.
+            seed: seed of the noise, an integer or one for each row. A row depends on its own code
+                and seed alone.
             known: images to complete: the pixels where `mask` is true stay as they are, the others
-                are drawn from p(unknown | known, z). `(batch, *image_shape)`, or what broadcasts.
-            mask: boolean, as `known`. Every pixel in the window of a known pixel must be known too
-                (for example the first rows). A pixel's channels are known together or not at all.
+                are drawn from p(unknown | known, z). Of shape `(batch, *image_shape)`, or one that
+                broadcasts to it.
+            mask: boolean array, of such a shape too. Every pixel in the window of a known pixel
+                must be known (for example the first rows). A pixel's channels are known together
+                or not at all.
         """
         code = np.asarray(code, "float32")
         if code.ndim != 2 or code.shape[1] != self.latent_dim or not len(code):
@@ -45,8 +48,8 @@ class Codec:
             )
         if not np.isfinite(code).all():
             raise ValueError(
-                "`code` must have finite numbers only. "
-                f"Received: code with {np.count_nonzero(~np.isfinite(code))} that are not"
+                "`code` must have finite numbers only. Received: code with "
+                f"{np.count_nonzero(~np.isfinite(code))} values that are NaN or infinite"
             )
         rows = [code, row_seeds(seed, len(code))]
         if known is None and mask is None:
@@ -71,8 +74,8 @@ class Codec:
 
         Args:
             n: number of images.
-            seed: an integer, or one for each image. The first images of a larger n are those of a
-                smaller one.
+            seed: seed of the noise, an integer or one for each image. The first images of a larger
+                n are those of a smaller one.
             temperature: scale of the prior's noise; less than 1 gives more typical codes.
         """
         check_integer(n, "n", least=1)

@@ -13,11 +13,12 @@ log = logging.getLogger(__name__)
 class ImageModel(keras.Model):
     """A Keras model whose only data are images of known shape and levels: Keras' side of a `VAE`.
 
-    It looks at the data where they come in, keeps the states of its random layers in its weights
-    files, and compiles each of its functions once. A subclass sets `image_shape` and has `levels`.
+    It checks the data that it is given, keeps the states of its random layers in its weights files,
+    and compiles each of its functions once. A subclass sets `image_shape` and has `levels`.
 
     Raises (in `fit`, `evaluate` and `predict`):
-        ValueError: for images of another shape, or with other pixels, where they can be looked at.
+        ValueError: for images of another shape or with invalid pixels, as far as they can be
+            checked (see `vlae_tf.checks.check_data`).
 
     Example:
         >>> import vlae_tf
@@ -75,7 +76,7 @@ class ImageModel(keras.Model):
 
     def load_own_variables(self, store):
         states = self._seed_states()
-        # Where dropout is in other layers, the noise is another in any case.
+        # If other layers have dropout, the noise differs in any case.
         if len(store.keys()) == len(states):
             for index, state in enumerate(states):
                 state.assign(np.asarray(store[f"seed_state_{index}"]))

@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 from scipy.special import logsumexp
 
+from vlae_tf.checks import check_integer
 from vlae_tf.models.partial_results import fingerprint
 from vlae_tf.objectives import log_weights
 from vlae_tf.seeds import row_seeds
@@ -20,29 +21,38 @@ def importance_weighted_log_prob(
         log 1/K sum_k w_k,        w_k = p(x | z_k) p(z_k) / q(z_k | x),        z_k ~ q(z | x)
 
     The noise of an image is a function of its seed alone, drawn on the host: neither the other
-    images, nor how images and samples are split into steps, nor the backend changes it, and more
-    samples begin with the fewer ones. What remains is the rounding of the networks, about 1e-7 of
-    the result in float32.
+    images, nor how images and samples are split into steps, nor the backend changes it, and a
+    larger K begins with the samples of a smaller one. What remains is the rounding of the networks,
+    about 1e-7 of the result in float32.
 
     Args:
-        model: a `VLAE`. Without a code one sample is exact.
-        images: of {0, 1}, `(n, *image_shape)`.
-        importance_samples: K.
-        seed: a non-negative integer, or one for each image.
-        batch_size: pairs of an image and a sample evaluated at once: memory is proportional to it.
-        progress: called with the pairs done and those in all, after each step.
+        model: `VAE`. For a control, a model without a code, one sample is exact.
+        images: images as the model takes them, `(n, *image_shape)`.
+        importance_samples: number of samples K for each image.
+        seed: seed of the noise, a non-negative integer or one for each image.
+        batch_size: number of pairs of an image and a sample that are evaluated at once; memory is
+            proportional to it.
+        progress: function that is called after each step, with the number of pairs done and the
+            number of all pairs.
 
     Returns:
         float64 `(n,)`, nats.
 
     Raises:
-        ValueError: for images the model does not take, or a K or `batch_size` below 1.
+        ValueError: for invalid images, or a K or `batch_size` below 1.
 
     Example:
         >>> import numpy as np, vlae_tf
         >>> from vlae_tf.models import importance_weighted_log_prob
-        >>> model = vlae_tf.VLAE((8, 8, 1), latent_dim=2)
-        >>> importance_weighted_log_prob(model, np.zeros((3, 8, 8, 1)), 4).shape
+        >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+        >>> small = {"filters": [2], "blocks": 0, "units": 4}
+        >>> networks = ResNetEncoder(**small), ResNetDecoder((4, 4, 1), **small)
+        >>> parts = {
+        ...     "prior_family": vlae_tf.priors.FlowPrior(2, steps=0),
+        ...     "likelihood_family": vlae_tf.likelihoods.BernoulliLikelihood((4, 4, 1)),
+        ... }
+        >>> model = vlae_tf.VLAE((4, 4, 1), 2, *networks, **parts)
+        >>> importance_weighted_log_prob(model, np.zeros((3, 4, 4, 1)), 4).shape
         (3,)
 
     Reference:
@@ -60,30 +70,37 @@ def importance_weighted_terms(
         elbo = 1/K sum_k log w_k,        kl = 1/K sum_k log q(z_k | x) - log p(z_k)
 
     Args:
-        model, images, importance_samples, seed, batch_size, progress: as there.
-        partial: a `PartialResults` that keeps what is done: when the process is killed, the same
-            call goes on from there, to the same result.
+        model, images, importance_samples, seed, batch_size, progress: the arguments of
+            `importance_weighted_log_prob`.
+        partial: `PartialResults` that keeps what is done: after the process was killed, the same
+            call continues from there, to the same result.
 
     Returns:
         A dict of `log_prob`, `elbo` and `kl`, float64 `(n,)` each, nats.
 
     Raises:
-        ValueError: as there.
+        ValueError: for the reasons of `importance_weighted_log_prob`.
 
     Example:
         >>> import numpy as np, vlae_tf
         >>> from vlae_tf.models import importance_weighted_terms
-        >>> model = vlae_tf.VLAE((8, 8, 1), latent_dim=2)
-        >>> terms = importance_weighted_terms(model, np.zeros((3, 8, 8, 1)), 4)
+        >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+        >>> small = {"filters": [2], "blocks": 0, "units": 4}
+        >>> networks = ResNetEncoder(**small), ResNetDecoder((4, 4, 1), **small)
+        >>> parts = {
+        ...     "prior_family": vlae_tf.priors.FlowPrior(2, steps=0),
+        ...     "likelihood_family": vlae_tf.likelihoods.BernoulliLikelihood((4, 4, 1)),
+        ... }
+        >>> model = vlae_tf.VLAE((4, 4, 1), 2, *networks, **parts)
+        >>> terms = importance_weighted_terms(model, np.zeros((3, 4, 4, 1)), 4)
         >>> bool((terms["elbo"] <= terms["log_prob"]).all())
         True
 
     Reference:
         Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
     """
-    for name, value in (("importance_samples", importance_samples), ("batch_size", batch_size)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+    importance_samples = check_integer(importance_samples, "importance_samples", least=1)
+    batch_size = check_integer(batch_size, "batch_size", least=1)
     images = model.check_images(images)
     n = len(images)
     seeds = np.asarray(row_seeds(seed, n)).astype("uint32")

@@ -27,9 +27,7 @@ def check_parts(model):
             room = (
                 "keras.layers" if kind is keras.layers.Layer else kind.__module__.rpartition(".")[0]
             )
-            raise ValueError(
-                f"`{name}` must be a `{room}.{kind.__name__}`. Received: {name}={part!r}"
-            )
+            refuse(name, f"a `{room}.{kind.__name__}`", part)
         for argument in ("latent_dim", "image_shape"):
             expected = getattr(model, argument)
             if getattr(part, argument, expected) != expected:

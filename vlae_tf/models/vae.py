@@ -146,7 +146,7 @@ class VAE(Codec, ImageModel):
                 f"Received: sample_weight={sample_weight!r}"
             )
         valid = self.valid_pixels(x)
-        # Other pixels make the loss NaN, and no gradient: the weights stay finite.
+        # Invalid pixels make the loss NaN but give no gradient: the weights stay finite.
         x = ops.where(valid, x, ops.zeros_like(x))
         terms = self.objective(x, model=self, training=training)
         dimensions = np.prod(self.image_shape)
@@ -158,7 +158,7 @@ class VAE(Codec, ImageModel):
             self._trackers[name].update_state(terms[name])
         for name, value in bits.items():
             self._trackers[name].update_state(value)
-        # What the parts add, such as regularisers.
+        # Losses that the parts add, such as regularisers.
         loss = sum((ops.cast(added, "float32") for added in self.losses), start=terms["loss"])
         return ops.where(ops.all(valid), loss, float("nan"))
 

@@ -40,16 +40,22 @@ class VLAE(VAE):
 
     Example:
         >>> import keras, numpy as np, vlae_tf
+        >>> from vlae_tf.layers import LocalPixelCNN
+        >>> from vlae_tf.likelihoods import PixelCNNLikelihood
         >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+        >>> from vlae_tf.priors import FlowPrior
+        >>> window = LocalPixelCNN(filters=2, blocks=0, first_kernel_size=3)
         >>> model = vlae_tf.VLAE(
-        ...     image_shape=(8, 8, 1),
-        ...     latent_dim=4,
-        ...     encoder=ResNetEncoder(filters=[4, 8], blocks=1, units=16),
-        ...     decoder=ResNetDecoder((8, 8, 1), maps=4, filters=[4, 8], blocks=1, units=16),
+        ...     image_shape=(4, 4, 1),
+        ...     latent_dim=2,
+        ...     encoder=ResNetEncoder(filters=[2], blocks=0, units=4),
+        ...     decoder=ResNetDecoder((4, 4, 1), maps=2, filters=[2], blocks=0, units=4),
+        ...     prior_family=FlowPrior(2, steps=1, hidden_units=[4]),
+        ...     likelihood_family=PixelCNNLikelihood((4, 4, 1), window),
         ... )
         >>> model.compile(optimizer=keras.optimizers.Adamax(2e-3))
-        >>> history = model.fit(np.zeros((16, 8, 8, 1), "uint8"), verbose=0)
-        >>> sorted(history.history)
+        >>> images = np.zeros((16, 4, 4, 1), "uint8")
+        >>> sorted(model.evaluate(images, verbose=0, return_dict=True))
         ['bits_per_dim', 'code_bits', 'elbo', 'kl', 'loss', 'reconstruction']
 
     Reference:

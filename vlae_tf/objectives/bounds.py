@@ -35,7 +35,7 @@ def draw_code(posterior, prior, noise):
     Args:
         posterior: `CodeDistribution` of batch `(batch,)`.
         prior: `CodeDistribution` of batch `()`.
-        noise: standard normal, `(samples, batch, latent_dim)`.
+        noise: standard normal noise, `(samples, batch, latent_dim)`.
 
     Returns:
         Codes `(samples, batch, latent_dim)`, and nats `(samples, batch)`.
@@ -54,12 +54,11 @@ def log_weights(model, images, noise, posterior=None, training=False):
     image and a code as one batch.
 
     Args:
-        model: a `VAE`.
-        images: float32 `(batch, *image_shape)`.
-        noise: standard normal, `(samples, batch, latent_dim)`.
-        posterior: the posterior of the images, if it is known; `model.posterior(images)` unless
-            given.
-        training: passed to the networks.
+        model: `VAE`.
+        images: images, float32 `(batch, *image_shape)`.
+        noise: standard normal noise, `(samples, batch, latent_dim)`.
+        posterior: posterior of the images; `model.posterior(images)` unless given.
+        training: whether the networks run as in training.
 
     Returns:
         `Weights`: `code`, `reconstruction` and `kl`.
@@ -67,7 +66,14 @@ def log_weights(model, images, noise, posterior=None, training=False):
     Example:
         >>> import keras, vlae_tf
         >>> from vlae_tf.objectives import log_weights
-        >>> model = vlae_tf.VLAE((4, 4, 1), latent_dim=2)
+        >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+        >>> small = {"filters": [2], "blocks": 0, "units": 4}
+        >>> networks = ResNetEncoder(**small), ResNetDecoder((4, 4, 1), **small)
+        >>> parts = {
+        ...     "prior_family": vlae_tf.priors.FlowPrior(2, steps=0),
+        ...     "likelihood_family": vlae_tf.likelihoods.BernoulliLikelihood((4, 4, 1)),
+        ... }
+        >>> model = vlae_tf.VLAE((4, 4, 1), 2, *networks, **parts)
         >>> weights = log_weights(model, keras.ops.zeros((3, 4, 4, 1)), keras.ops.zeros((5, 3, 2)))
         >>> tuple(weights.log_w.shape)
         (5, 3)
@@ -81,7 +87,7 @@ def log_weights(model, images, noise, posterior=None, training=False):
     # From here on every pair is a row, the images varying fastest.
     samples = noise.shape[0] or ops.shape(noise)[0]
     rows = ops.reshape(code, (-1, code.shape[-1]))
-    # What the decoder makes of an image alone it makes once for all codes, where there is but one.
+    # A single image is not tiled: the likelihood then computes once what depends on it alone.
     if images.shape[0] != 1 and noise.shape[0] != 1:
         images = ops.tile(images, (samples, *(1 for _ in images.shape[1:])))
     reconstruction = model.likelihood(rows, training=training).log_prob(images)

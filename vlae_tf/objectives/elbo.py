@@ -17,11 +17,11 @@ class ELBO(Objective):
     `free_bits` nats a group. w rises linearly to 1 over the first `warmup_steps` training steps.
 
     Args:
-        free_bits: nats of each group that cost nothing; the paper has 0.01 for each data dimension,
-            which is 7.84 for a 28x28 image in one group.
+        free_bits: nats of each group that are free of cost; the paper has 0.01 for each data
+            dimension, which is 7.84 for a 28x28 image in one group.
         groups: number of equal groups of code dimensions. More than one needs a posterior and a
             prior whose densities are sums over dimensions (`log_prob_terms`).
-        warmup_steps: training steps until the KL has its full weight.
+        warmup_steps: number of training steps until the KL has its full weight.
         seed: seed of the sample of z.
 
     Call arguments: `images` `(batch, height, width, channels)`; `model`, a `VAE`; `training`.
@@ -36,8 +36,14 @@ class ELBO(Objective):
     Example:
         >>> import keras, vlae_tf
         >>> from vlae_tf.objectives import ELBO
-        >>> model = vlae_tf.VLAE((8, 8, 1), latent_dim=4, objective=ELBO(free_bits=0.64))
-        >>> terms = model.objective(keras.ops.zeros((2, 8, 8, 1)), model=model)
+        >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+        >>> small = {"filters": [2], "blocks": 0, "units": 4}
+        >>> networks = ResNetEncoder(**small), ResNetDecoder((4, 4, 1), **small)
+        >>> prior = vlae_tf.priors.FlowPrior(2, steps=0)
+        >>> model = vlae_tf.VLAE(
+        ...     (4, 4, 1), 2, *networks, prior_family=prior, objective=ELBO(free_bits=0.16)
+        ... )
+        >>> terms = model.objective(keras.ops.zeros((2, 4, 4, 1)), model=model)
         >>> tuple(terms["elbo"].shape), tuple(terms["loss"].shape)
         ((2,), ())
 
@@ -88,7 +94,7 @@ class ELBO(Objective):
         return {"loss": loss, "elbo": elbo, "reconstruction": reconstruction, "kl": kl}
 
     def training_kl(self, kl_groups):
-        """What the KL costs in training, a scalar, given the batch's mean in each group, nats."""
+        """Cost of the KL in training, a scalar, from the batch's mean KL in each group, nats."""
         if self.free_bits:
             kl_groups = ops.maximum(kl_groups, self.free_bits)
         return self.kl_weight() * ops.sum(kl_groups)

@@ -20,13 +20,14 @@ class SoftFreeBitsELBO(ELBO):
 
     Args:
         free_bits: nats of the whole code that the controller aims at, lambda in the paper.
-        tolerance: how far above it the KL may be, relative. The paper tried 0.03 to 0.3.
-        rate: relative size of a change.
-        initial_weight: gamma at the first step.
+        tolerance: largest excess of the KL over `free_bits`, relative to it. The paper tried 0.03
+            to 0.3.
+        rate: relative size of a change of gamma.
+        initial_weight: value of gamma at the first step.
         seed: seed of the sample of z.
 
-    Call arguments and returns: as for `ELBO`. gamma is the weight `gamma`, saved with the model, so
-    that a resumed run continues as it was.
+    Call arguments and returns: those of `ELBO`. gamma is a weight of the layer and is saved with
+    the model, so that a resumed run continues with it.
 
     Raises:
         ValueError: for free bits or a tolerance below 0, or a rate or weight outside (0, 1].

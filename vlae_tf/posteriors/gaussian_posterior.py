@@ -18,9 +18,9 @@ class GaussianPosterior(Posterior):
     Args:
         latent_dim: size of the code.
         code_shape: `(height, width, channels)` of a code laid out as a map, with `latent_dim`
-            numbers in all. The features are then laid out as a map of that height and width, and a
-            1x1 convolution takes the place of the dense layer: each position of the code comes from
-            its own place in the image.
+            numbers in all; None for a plain vector. The features of a map must be a map of that
+            height and width, flattened, and a 1x1 convolution takes the place of the dense layer:
+            each position of the code comes from its own place in the image.
 
     Input shape: `(batch, features)`; output: a dict of `loc` and `scale`, each
     `(batch, latent_dim)`.

@@ -15,8 +15,8 @@ class IAFPosterior(GaussianPosterior):
     Args:
         latent_dim: size of the code.
         steps: number of flow steps; the order is reversed between them.
-        hidden_units: of each step's MADE.
-        context_size: number of features of c.
+        hidden_units: sizes of the hidden layers of each step's MADE.
+        context_size: number of features of the context c.
         mean_only: whether the steps preserve volume.
 
     Input shape: `(batch, features)`; output: a dict of `loc`, `scale` and `context`.

@@ -35,10 +35,10 @@ class Posterior(ConfiguredLayer):
     def refine(self, parameters, images, model):
         """Parameters that fit the images better, found with the model's decoder.
 
-        The parameters themselves, unless a subclass says otherwise.
+        By default, the parameters as they are.
 
         Args:
-            parameters: dict that `call` gave.
+            parameters: dict of tensors, from `call`.
             images: images as the model takes them, `(batch, *image_shape)`.
             model: the `VAE`, with its `decoder`, `prior()` and `likelihood(code)`.
         """

@@ -15,7 +15,7 @@ class PriorPosterior(Posterior):
     is the control: the same decoder without a code, whose likelihood is exact with one sample.
 
     Args:
-        latent_dim: size of the code, which holds nothing.
+        latent_dim: size of the code, which carries no information.
 
     Input shape: features, `(batch, n)`; output: a dict of `loc`, zeros `(batch, latent_dim)`.
 

@@ -8,13 +8,13 @@ class AutoregressiveFlowPrior(Prior):
 
         z = f(eps), eps ~ N(0, I), with the order reversed between steps
 
-    A subclass says what its steps are made of. In float32 whatever the policy.
+    A subclass chooses the layers of the steps. In float32 whatever the policy.
 
     Args:
         latent_dim: size of the code.
         steps: number of flow steps; 0 leaves N(0, I).
-        make_step: gives a step, an autoregressive layer, for `mean_only`, `order`, `weight_norm`
-            and `dtype`.
+        make_step: function that makes a step, an autoregressive layer, from the keyword arguments
+            `mean_only`, `order`, `weight_norm` and `dtype`.
         mean_only: whether the steps preserve volume.
         weight_norm: whether the kernels are weight-normalised.
 

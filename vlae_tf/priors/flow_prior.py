@@ -10,13 +10,13 @@ from vlae_tf.priors.autoregressive_flow_prior import AutoregressiveFlowPrior
 class FlowPrior(AutoregressiveFlowPrior):
     """Autoregressive-flow prior: z = f(eps), eps ~ N(0, I), with the order reversed between steps.
 
-    It costs as much in training as an inverse autoregressive flow posterior, and gives a deeper
-    generative path. In float32 whatever the policy.
+    Its training costs as much as that of an inverse autoregressive flow posterior, and the model
+    has a deeper generative path. In float32 whatever the policy.
 
     Args:
         latent_dim: size of the code.
         steps: number of flow steps; 0 leaves N(0, I).
-        hidden_units: of each step's MADE; the paper has three layers of 640.
+        hidden_units: sizes of the hidden layers of each step's MADE; the paper has three of 640.
         mean_only: whether the steps preserve volume, as in the paper.
         weight_norm: whether the kernels are weight-normalised.
 

@@ -14,16 +14,16 @@ class SpatialFlowPrior(AutoregressiveFlowPrior):
 
         z = f(eps), eps ~ N(0, I)
 
-    As `FlowPrior`, with `ConvMADE` steps and the order reversed between them. In float32 whatever
+    Like `FlowPrior`, with `ConvMADE` steps, the order reversed between them. In float32 whatever
     the policy.
 
     Args:
         code_shape: `(height, width, channels)`; the size of the code is the product.
         steps: number of flow steps; 0 leaves N(0, I). The paper has 6.
         filters: channels of the hidden layers of each step.
-        hidden_layers: number of them; the paper has 2.
-        kernel_size: of the masked convolutions.
-        groups: channel groups at a position (see `ConvMADE`).
+        hidden_layers: number of hidden layers of each step; the paper has 2.
+        kernel_size: size of the masked convolutions.
+        groups: number of channel groups at a position (see `ConvMADE`).
         mean_only: whether the steps preserve volume.
         weight_norm: whether the kernels are weight-normalised.
 

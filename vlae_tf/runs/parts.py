@@ -98,7 +98,8 @@ def check_part(name, part, kind=object):
 
 
 def build_part(name, part, **known):
-    """The object; of `known` (such as `latent_dim`) it gets what it takes and does not say."""
+    """The object; what it does not say of `known`, such as `latent_dim`, it is given where its
+    class has an argument of that name."""
     if name not in _OF_ANY_DTYPE and name in KINDS:
         known.pop("dtype", None)
     return _build(name, part, known)
@@ -106,7 +107,8 @@ def build_part(name, part, **known):
 
 def _build(name, part, known):
     cls = find_class(part["class_name"])
-    taken = arguments(cls)
+    # What goes on to a base by ** a class may give it itself. Every layer takes a dtype.
+    taken = [*inspect.signature(cls.__init__).parameters, *["dtype"][: "dtype" in arguments(cls)]]
     config = {key: value for key, value in known.items() if key in taken} | part["config"]
     if is_part(config.get("network")) and hasattr(cls, "parameters_a_pixel"):
         groups = config["network"]["config"].get("groups", 1)

@@ -102,8 +102,7 @@ def export(
         received = f"model={model!r}, without {', '.join(missing)}"
         refuse("model", "a `vlae_tf.VAE`, or have its methods and sizes", model, received)
     check_integer(importance_samples, "importance_samples", least=1)
-    if not check_integers(batch_sizes, "batch_sizes", least=1):
-        refuse("batch_sizes", "at least one integer", batch_sizes)
+    check_integers(batch_sizes, "batch_sizes", least=1)
     if warmup_images is not None:
         check_images(warmup_images, model.image_shape, model.levels)
         warmup_images = np.asarray(warmup_images, "uint8")

@@ -31,8 +31,9 @@ def write_version(folder, version, write):
     _check_version(folder, version)
     # A server takes only numbers for versions: this name hides the folder if the process is killed.
     temporary = folder / f".writing-{uuid.uuid4().hex}"
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    missing = []
     try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         temporary.mkdir(parents=True)
         write(temporary)
         return _rename(temporary, folder, version)

@@ -52,7 +52,8 @@ def tune(
     KERASTUNER_TUNER_ID is "chief" hands the trials out at KERASTUNER_ORACLE_IP and
     KERASTUNER_ORACLE_PORT; the others are workers, each with a name of its own, and run the same
     call in the same folder. The chief waits for its workers: a worker that died continues its trial
-    when it is started again under its name.
+    when it is started again under its name. To give the trial to another worker, stop all processes
+    and start them again.
 
     Args:
         recipe: `Recipe` to begin with.

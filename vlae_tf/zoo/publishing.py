@@ -9,9 +9,9 @@ import numpy as np
 
 from vlae_tf.datasets.own import read_numpy
 from vlae_tf.evaluation import plot_history, plot_reconstructions, plot_samples, write_metrics
-from vlae_tf.evaluation.evaluate_run import log_prob_path
+from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.evaluation.units import in_unit, part_of, unit
-from vlae_tf.files import read_metrics, sha256, write_text
+from vlae_tf.files import load_weights, read_metrics, sha256, write_text
 from vlae_tf.models import importance_weighted_log_prob
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
@@ -105,12 +105,13 @@ def store_weights(entry):
     images = read_numpy(entry / "examples.npz")["images"]
     metrics = read_metrics(entry / "metrics.json")
     model = load_run(entry, "float32")
-    before = _checked(model, images)
+    log_prob = importance_weighted_log_prob(model, images, CHECKED)
     store_as_float16(entry / "model.weights.h5")
     weights = sha256(entry / "model.weights.h5")
     if weights != metrics["weights_sha256"]:
-        model = load_run(entry, "float32")
-        changes = _checked(model, images) - before
+        load_weights(model, entry / "model.weights.h5")
+        before, log_prob = log_prob, importance_weighted_log_prob(model, images, CHECKED)
+        changes = log_prob - before
         moved, kind = abs(in_unit(changes.mean(), metrics)), unit(metrics)
         if moved > _LARGEST_CHANGE[kind]:
             raise ValueError(
@@ -118,7 +119,6 @@ def store_weights(entry):
                 "`vlae_tf.zoo.storage.store_as_float16`, and evaluate the stored weights again. "
                 f"Received: weights whose log p(x) changes by {moved:.4f} {kind} in the mean"
             )
-        before = before + changes
         stored = {
             "dtype": "float16",
             "examples": len(changes),
@@ -132,7 +132,7 @@ def store_weights(entry):
             probe = json.loads((entry / "probe.json").read_text(encoding="utf-8"))
             text = json.dumps(probe | {"weights_sha256": weights}, indent=2)
             write_text(entry / "probe.json", text + "\n")
-    np.savez_compressed(entry / "examples.npz", images=images, log_prob=before)
+    np.savez_compressed(entry / "examples.npz", images=images, log_prob=log_prob[:CHECKED])
     return model
 
 
@@ -146,11 +146,6 @@ def draw_history(entry):
         bits_per_dim=unit(metrics) == "bits/dim",
         terms=part_of(entry, "objective").terms,
     )
-
-
-def _checked(model, images):
-    """log p(x) of the examples that are checked, nats."""
-    return importance_weighted_log_prob(model, images[:CHECKED], CHECKED)
 
 
 def _is_of(probe, weights):

@@ -1,4 +1,4 @@
-"""Figures as people are told them."""
+"""Numbers as people read them."""
 
 import pytest
 

@@ -3,11 +3,41 @@ import numpy as np
 import pytest
 from keras import ops
 
-from vlae_tf.evaluation import importance
-from vlae_tf.models import PartialResults, importance_weighted_log_prob, importance_weighted_terms
+from tests.integrable import IMAGES, SHAPE, integrable_control, integrable_model
+from tests.tiny import all_images as all_images_of
+from vlae_tf.models import (
+    PartialResults,
+    importance,
+    importance_weighted_log_prob,
+    importance_weighted_terms,
+)
+from vlae_tf.objectives import log_weights
 from vlae_tf.seeds import row_seeds
 
 pytestmark = pytest.mark.jax
+
+
+@pytest.fixture(scope="module", params=["gaussian", "iaf"])
+def model(request):
+    """With a code of one dimension, so that the likelihood can be integrated on a grid."""
+    return integrable_model(1, request.param)
+
+
+@pytest.fixture
+def all_images():
+    """Every image there is of the models' shape."""
+    return all_images_of(SHAPE)
+
+
+@pytest.fixture
+def images():
+    return IMAGES.copy()
+
+
+@pytest.fixture
+def copy():
+    """A model to be changed, or whose calls are counted."""
+    return integrable_model(3)
 
 
 def exact_log_prob(model, images):
@@ -40,10 +70,9 @@ def host_noise(seed, n, samples, latent_dim=1):
 
 def test_estimate_agrees_with_the_exact_likelihood(model, all_images):
     exact = exact_log_prob(model, all_images)
-    log_w, _ = importance.log_weights(
-        model, all_images.astype("float32"), host_noise(0, len(all_images), 2000)
-    )
-    weights = np.exp(ops.convert_to_numpy(log_w) - exact[:, None])
+    noise = host_noise(0, len(all_images), 2000).transpose(1, 0, 2)
+    log_w = log_weights(model, all_images.astype("float32"), noise).log_w
+    weights = np.exp(ops.convert_to_numpy(log_w).T - exact[:, None])
     standard_error = weights.std(axis=1, ddof=1) / np.sqrt(2000)
     assert standard_error.max() < 0.05
     estimate = importance_weighted_log_prob(model, all_images, 2000, batch_size=16_000)
@@ -106,7 +135,8 @@ def test_row_does_not_depend_on_its_neighbours(model, images):
 
 def test_more_samples_begin_with_the_fewer_ones(model, images, monkeypatch):
     drawn = []
-    run = importance._compiled_log_weights(model)
+    importance_weighted_log_prob(model, images, 3)
+    run = model._compiled_functions["log_weights"]
 
     def spy(images, noise):
         drawn.append(noise)
@@ -123,14 +153,14 @@ def test_more_samples_begin_with_the_fewer_ones(model, images, monkeypatch):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="counts traces of a tf.function"
 )
-def test_a_whole_evaluation_is_traced_once(wide_model, images):
-    model = keras.models.clone_model(wide_model)
-    importance_weighted_log_prob(model, images, 5, batch_size=3)  # 7 images x 2 chunks
-    importance_weighted_log_prob(model, images, 5, batch_size=3, seed=1)
-    assert model._compiled_functions["log_weights"].experimental_get_tracing_count() == 1
+def test_a_whole_evaluation_is_traced_once(copy, images):
+    importance_weighted_log_prob(copy, images, 5, batch_size=3)  # 7 images x 2 chunks
+    importance_weighted_log_prob(copy, images, 5, batch_size=3, seed=1)
+    assert copy._compiled_functions["log_weights"].experimental_get_tracing_count() == 1
 
 
-def test_without_a_code_one_sample_is_exact(control, all_images):
+def test_without_a_code_one_sample_is_exact(all_images):
+    control = integrable_control()
     log_prob = importance_weighted_log_prob(control, all_images, 1)
     assert np.exp(log_prob).sum() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(
@@ -152,7 +182,9 @@ def test_progress_counts_pairs_up_to_all(model, images):
 @pytest.mark.parametrize("value", [0, -1, 2.5, True])
 def test_refuses_less_than_one(model, images, name, value):
     arguments = {"importance_samples": 2, name: value}
-    with pytest.raises(ValueError, match=f"`{name}` must be a positive integer.*{name}={value}"):
+    with pytest.raises(
+        ValueError, match=f"`{name}` must be an integer, at least 1.*{name}={value}"
+    ):
         importance_weighted_log_prob(model, images, **arguments)
 
 
@@ -206,10 +238,8 @@ def test_killed_run_goes_on_to_the_same_result(model, images, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("change", ["weights", "images", "seed", "importance_samples"])
-def test_partial_results_of_something_else_are_not_used(
-    wide_model, images, tmp_path, monkeypatch, change
-):
-    model = keras.models.clone_model(wide_model)
+def test_partial_results_of_something_else_are_not_used(copy, images, tmp_path, change):
+    model = copy
     arguments = {"images": images, "importance_samples": 4, "seed": 0}
     importance_weighted_terms(model, **arguments, partial=PartialResults(tmp_path / "p.npy"))
     if change == "weights":

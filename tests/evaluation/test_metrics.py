@@ -61,7 +61,7 @@ def test_gain_over_the_control_is_paired(wide_model, control, images):
 
 
 def test_control_must_have_no_code(wide_model, images):
-    with pytest.raises(ValueError, match="`control` must be a model without.*latent_dim=3"):
+    with pytest.raises(ValueError, match="`control` must be a model without.*code of 3 numbers"):
         evaluate(wide_model, images, control=wide_model)
 
 

@@ -1,0 +1,189 @@
+"""The recipes that come with the package."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.tiny import random_images
+from vlae_tf.datasets import DATASETS
+from vlae_tf.runs import Recipe
+from vlae_tf.runs.parts import build_part
+
+pytestmark = pytest.mark.jax
+
+
+def config(recipe, *path):
+    """The config of a part of the model, or of a part inside of it."""
+    settings = recipe.model
+    for name in path:
+        settings = settings[name]["config"]
+    return settings
+
+
+def likelihood_with(recipe, **network):
+    """The recipe's likelihood with other arguments of its network."""
+    settings = config(recipe, "likelihood_family")
+    inner = settings["network"]
+    changed = {**inner, "config": inner["config"] | network}
+    return recipe.model["likelihood_family"] | {"config": settings | {"network": changed}}
+
+
+def test_every_recipe_can_be_shipped_with_its_settings():
+    for name in Recipe.names():
+        recipe = Recipe.load(name)
+        assert recipe.optimizer["class_name"] == "Adamax"
+        assert recipe.schedule == {"class_name": "CosineDecay", "config": {"warmup_steps": 500}}
+
+
+@pytest.mark.parametrize("name", Recipe.names())
+def test_recipe_says_how_to_run_it(name):
+    assert f"vlae-tf train {name} --out" in Recipe.load(name).notes
+
+
+def test_factorised_recipe_differs_by_its_likelihood_alone():
+    vlae, factorised = Recipe.load("mnist_static"), Recipe.load("mnist_static_factorised")
+    assert vlae.differences(factorised) == ["model"]
+    likelihood = {"likelihood_family": {"class_name": "BernoulliLikelihood", "config": {}}}
+    assert vlae.model | likelihood == factorised.model
+
+
+def test_paper_recipe_is_the_papers():
+    recipe = Recipe.load("mnist_static_paper")
+    prior = config(recipe, "prior_family")
+    assert (recipe.model["latent_dim"], config(recipe, "decoder")["maps"]) == (64, 4)
+    assert prior["mean_only"] and (prior["steps"], prior["hidden_units"]) == (4, [640, 640, 640])
+    assert recipe.objective["config"]["free_bits"] == pytest.approx(0.01 * 28 * 28)
+    network = config(recipe, "likelihood_family")["network"]
+    network = build_part("network", network, dtype="float32")
+    assert network.tied and network.weight_norm and network.receptive_field.above == 6
+    optimizer = recipe.optimizer["config"]
+    assert (optimizer["ema_momentum"], optimizer["learning_rate"]) == (0.998, 0.002)
+
+
+@pytest.mark.parametrize("name", ["mnist_dynamic", "omniglot", "caltech101_silhouettes"])
+def test_paper_recipes_of_binary_images_differ_by_tied_weights_alone(name):
+    static, recipe = Recipe.load("mnist_static_paper"), Recipe.load(f"{name}_paper")
+    assert static.differences(recipe) == ["dataset", "model"] and recipe.dataset == name
+    assert not config(recipe, "likelihood_family", "network")["tied"]
+    likelihood = likelihood_with(recipe, tied=True)
+    assert recipe.model | {"likelihood_family": likelihood} == static.model
+
+
+@pytest.mark.parametrize("encoder", ["resnet", "densenet", "resnet_paper", "densenet_paper"])
+def test_window_of_the_colour_recipes_is_7x4(encoder):
+    recipe = Recipe.load(f"cifar10_{encoder}")
+    # As many outputs as an image has channels: a paper-size network takes them one after another.
+    network = likelihood_with(recipe, output_channels=3)["config"]["network"]
+    above, left, right, _ = build_part("network", network, dtype="float32").receptive_field
+    assert (left + 1 + right, above, left) == (7, 4, 3)
+    block = config(recipe, "encoder").get("block"), config(recipe, "decoder").get("block")
+    assert block == (("dense", "dense") if "densenet" in encoder else (None, None))
+
+
+def test_recipe_of_the_full_context_sees_all_of_an_image():
+    recipe = Recipe.load("cifar10_full_context")
+    network = config(recipe, "likelihood_family")["network"]
+    above, left, right, _ = build_part("network", network, dtype="float32").receptive_field
+    height, width, _ = DATASETS[recipe.dataset].image_shape
+    assert above >= height - 1 and left >= width - 1 and right >= width - 1
+
+
+@pytest.mark.parametrize("encoder", ["resnet", "densenet"])
+def test_paper_recipes_of_colours_have_the_papers_sizes(encoder):
+    recipe = Recipe.load(f"cifar10_{encoder}_paper")
+    filters = [config(recipe, name)["filters"] for name in ("encoder", "decoder")]
+    assert filters == [[48, 96, 96]] * 2
+    prior, network = config(recipe, "prior_family"), config(recipe, "likelihood_family", "network")
+    assert (prior["code_shape"], prior["steps"], prior["filters"]) == ([8, 8, 16], 6, 128)
+    assert (network["blocks"], network["groups"]) == (4, 3)
+
+
+@pytest.mark.parametrize("window", ["4x2", "5x3", "7x4_grey"])
+def test_lossy_paper_recipes_have_the_windows_of_the_small_ones(window):
+    base = Recipe.load("cifar10_densenet_paper")
+    paper = Recipe.load(f"cifar10_lossy_{window}_paper")
+    assert base.differences(paper) == ["model"]
+    small = Recipe.load(f"cifar10_lossy_{window}")
+    grey = [config(recipe, "likelihood_family").get("grey_window") for recipe in (paper, small)]
+    assert grey[0] == grey[1]
+    networks = [config(recipe, "likelihood_family", "network") for recipe in (paper, small)]
+    assert networks[0]["first_kernel_size"] == networks[1]["first_kernel_size"]
+    rest = {**paper.model, "likelihood_family": base.model["likelihood_family"]}
+    assert rest == base.model
+
+
+def test_lossy_recipes_differ_by_their_window_alone():
+    windows = {"4x2": [5, 4], "5x3": [7, 5], "7x4": [9, 7], "7x4_grey": [9, 7]}
+    base = Recipe.load("cifar10_lossy_4x2")
+    for name, kernel in windows.items():
+        recipe = Recipe.load(f"cifar10_lossy_{name}")
+        assert config(recipe, "likelihood_family", "network")["first_kernel_size"] == kernel
+        grey = config(recipe, "likelihood_family").get("grey_window", False)
+        assert grey == name.endswith("grey")
+        likelihood = likelihood_with(recipe, first_kernel_size=[5, 4])
+        likelihood["config"].pop("grey_window", None)
+        model = {**recipe.model, "likelihood_family": likelihood}
+        assert recipe.replace(model=model).differences(base) == []
+
+
+@pytest.mark.parametrize("name", Recipe.names())
+def test_recipe_builds_at_full_size(name):
+    recipe = Recipe.load(name)
+    # Every weight has its place and shape; to compute values for it would only take time.
+    with keras.StatelessScope(initialize_variables=False):
+        model = recipe.build_model(DATASETS[recipe.dataset].image_shape)
+    assert model.latent_dim == recipe.model["latent_dim"] and model.levels == recipe.levels
+    assert model.count_params() > 500_000
+
+
+# Sizes that decide how long a step takes, and those that leave the kind of layers as it is.
+_SMALL = {
+    "filters": lambda value: [2] * len(value) if isinstance(value, list) else 6,
+    "blocks": lambda value: [min(n, 1) for n in value] if isinstance(value, list) else 1,
+    "depth": lambda value: 2,
+    "pointwise_blocks": lambda value: 1,
+    "hidden_units": lambda value: [8],
+    "units": lambda value: value and 4,
+    "maps": lambda value: 2,
+    "steps": lambda value: 2,
+    "components": lambda value: 2,
+}
+
+
+def smaller(settings):
+    if not isinstance(settings, dict):
+        return settings
+    return {
+        key: _SMALL[key](value) if key in _SMALL else smaller(value)
+        for key, value in settings.items()
+    }
+
+
+# One of each kind of network, likelihood and objective there is among the recipes.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mnist_static",
+        "mnist_static_factorised",
+        "mnist_static_paper",
+        "mnist_dynamic_paper",
+        "cifar10_resnet",
+        "cifar10_densenet_paper",
+        "cifar10_lossy_7x4_grey",
+        "cifar10_lossy_none",
+        "cifar10_full_context",
+    ],
+)
+def test_recipe_takes_a_step_with_fewer_filters(name):
+    recipe = Recipe.load(name)
+    recipe = recipe.replace(model=smaller(recipe.model), dtype="float32")
+    image_shape = DATASETS[recipe.dataset].image_shape
+    model = recipe.build_model(image_shape)
+    model.compile("sgd", run_eagerly=keras.backend.backend() != "jax")
+    before = model.get_weights()
+    images = random_images(2, image_shape, recipe.levels)
+    history = model.fit(images, batch_size=2, verbose=0).history
+    assert np.isfinite([value for values in history.values() for value in values]).all()
+    after = model.get_weights()
+    assert all(np.isfinite(weight).all() for weight in after)
+    assert any((weight != old).any() for weight, old in zip(after, before, strict=True))

@@ -1,0 +1,125 @@
+"""From a run to an entry: what is published was evaluated, and an entry is replaced whole."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from vlae_tf.files import load_weights, sha256
+from vlae_tf.runs import load_run
+from vlae_tf.zoo import publishing
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """A copy of the run, to be changed."""
+    return shutil.copytree(tiny_run, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run):
+    return load_run(tiny_run)
+
+
+@pytest.fixture
+def one_model(model, monkeypatch):
+    """Loads every folder's weights into one model, whose functions are compiled once."""
+
+    def load(folder, dtype):
+        load_weights(model, folder / "model.weights.h5")
+        return model
+
+    monkeypatch.setattr(publishing, "load_run", load)
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def refused(run, tmp_path, words):
+    with pytest.raises(ValueError, match=words):
+        publishing.publish(run, tmp_path / "zoo" / "new")
+    assert not (tmp_path / "zoo" / "new").exists()
+
+
+def test_weights_are_stored_as_float16(tiny_run, tiny_entry):
+    run, entry = read(tiny_run / "metrics.json"), read(tiny_entry / "metrics.json")
+    assert entry["weights_sha256"] == sha256(tiny_entry / "model.weights.h5")
+    assert entry["weights_sha256"] != run["weights_sha256"]
+    assert entry["likelihood"] == run["likelihood"]
+    for before, after in zip(
+        load_run(tiny_run).get_weights(), load_run(tiny_entry).get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(after, before.astype("float16").astype(before.dtype))
+    stored = entry["stored"]
+    assert (stored["dtype"], stored["examples"]) == ("float16", publishing.EXAMPLES)
+    assert abs(stored["mean_change_nats"]) <= stored["largest_change_nats"] < 0.01
+
+
+def test_storing_that_moves_the_likelihood_is_refused(run, tmp_path, one_model, monkeypatch):
+    def spoil(path):
+        model = load_run(run)
+        model.set_weights([0 * weight for weight in model.get_weights()])
+        model.save_weights(path, overwrite=True)
+
+    monkeypatch.setattr(publishing, "store_as_float16", spoil)
+    refused(run, tmp_path, "same model as float16.*evaluate the stored weights again. Received: ")
+
+
+def test_run_that_was_not_evaluated_is_not_published(run, tmp_path):
+    (run / "metrics.json").unlink()
+    refused(run, tmp_path, "with its metrics.* without metrics.json")
+
+
+def test_metrics_of_other_weights_are_not_published(run, tmp_path):
+    weights = run / "model.weights.h5"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    refused(run, tmp_path, "metrics.json in .* belongs to other weights")
+
+
+@pytest.mark.parametrize("content", [None, np.ones(8, "float32")])
+def test_means_of_other_log_probabilities_are_not_published(run, tmp_path, content):
+    (run / "metrics-8x2.npy").unlink()
+    if content is not None:
+        np.save(run / "metrics-8x2.npy", content)
+    refused(run, tmp_path, "evaluate` again. Received: .* without metrics-8x2.npy")
+
+
+def test_entry_is_replaced_whole_and_keeps_the_probe_of_its_weights(tiny_zoo, run, one_model):
+    entry = tiny_zoo / "tiny"
+    (entry / "left_over.txt").write_text("old")
+    weights = read(run / "metrics.json")["weights_sha256"]
+    (run / "probe.json").write_text(json.dumps({"weights_sha256": weights}))
+    publishing.publish(run, entry)
+    assert (entry / "metrics-8x2.npy").is_file() and not (entry / "left_over.txt").exists()
+    metrics = read(entry / "metrics.json")
+    assert metrics["likelihood"][0]["command"] == "vlae-tf evaluate run"
+    assert not [path for path in tiny_zoo.iterdir() if path.name.startswith(".")]
+    # The probe was made with the run's weights, which the entry holds as float16.
+    stored = {"weights_sha256": metrics["weights_sha256"]}
+    assert read(entry / "probe.json") == stored
+    # Without a probe of the run, the entry's own is kept if it belongs to the same weights.
+    (run / "probe.json").unlink()
+    publishing.publish(run, entry)
+    assert read(entry / "probe.json") == stored
+    (entry / "probe.json").write_text(json.dumps({"weights_sha256": "0" * 64}))
+    publishing.publish(run, entry)
+    assert not (entry / "probe.json").exists()
+
+
+def test_entry_that_cannot_be_replaced_stays(tiny_zoo, tiny_run, one_model, monkeypatch):
+    before = {path.name: path.read_bytes() for path in (tiny_zoo / "tiny").iterdir()}
+    rename = pathlib.Path.rename
+
+    def full_disk(path, target):
+        if target == tiny_zoo / "tiny" and path.name == "tiny":
+            raise OSError("No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        publishing.publish(tiny_run, tiny_zoo / "tiny")
+    assert {path.name: path.read_bytes() for path in (tiny_zoo / "tiny").iterdir()} == before
+    assert [path.name for path in tiny_zoo.iterdir()] == ["tiny"]
