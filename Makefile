@@ -5,13 +5,20 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-fast lint clean
 
 demo: .venv/installed
 	$(BIN)/vlae-tf demo --out demo
 
+# One process for each core; the tests of a file share its fixtures.
+PYTEST := $(BIN)/pytest -n logical --dist loadfile
+
 test: lint
-	$(BIN)/pytest
+	$(PYTEST)
+
+# What takes less than a few seconds.
+test-fast: lint
+	$(PYTEST) -m "not slow"
 
 lint: .venv/installed
 	$(BIN)/ruff check .

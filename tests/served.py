@@ -39,6 +39,23 @@ def save_encode(model, path):
     tf.saved_model.save(module, path, signatures={"encode": encode})
 
 
+def save_count(path, version):
+    """A SavedModel that answers with its version, twice, for each row."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.version = tf.Variable(version)
+
+    def count(x):
+        answer = tf.zeros_like(x) + module.version
+        # Read apart, so that an answer from two versions would show.
+        return {"version": answer, "again": tf.reverse(tf.zeros_like(x) + module.version, [0])}
+
+    spec = tf.TensorSpec([None], tf.int32, name="x")
+    signature = tf.function(count).get_concrete_function(spec)
+    tf.saved_model.save(module, path, signatures=signature)
+
+
 @pytest.fixture(scope="session")
 def model():
     """Trained for a step, so that it has an optimizer, metrics and seeds to leave behind."""
@@ -62,6 +79,15 @@ def loaded(exported):
     saved_model = tf.saved_model.load(exported)
     # The variables live as long as the loaded object, not as long as its signatures.
     yield saved_model.signatures
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory):
+    """The SavedModels of `save_count`, versions 1 to 3."""
+    folder = tmp_path_factory.mktemp("versions") / "count"
+    for version in (1, 2, 3):
+        save_count(folder / str(version), version)
+    return folder
 
 
 @pytest.fixture(scope="session")

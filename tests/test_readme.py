@@ -14,9 +14,8 @@ from tests.tiny import TINY_MODEL, write_images
 from vlae_tf import likelihoods, networks, priors
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(
-    str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
-)
+PAGES = ["README.md", "export/README.md"]
+PAGES += sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))
 SHAPE = (8, 8, 1)
 # Pages whose Python is run, block after block as one program, in a small version: what is replaced.
 # The Python of other pages is compiled, and what it imports is looked up.
@@ -76,10 +75,20 @@ def resolve(name):
     return found
 
 
+@pytest.fixture
+def eager():
+    """For a single step, tracing takes far longer than running."""
+    tf = pytest.importorskip("tensorflow")
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 # Keras says so of its own default, whenever `fit` is given a tf.data.Dataset.
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 @pytest.mark.parametrize("page", RUN)
-def test_python_runs(page, tiny_zoo, tmp_path, monkeypatch):
+def test_python_runs(page, tiny_zoo, eager, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "images.npz", image_shape=SHAPE, train=4, validation=2)
     code = "\n".join(blocks(page, "python"))

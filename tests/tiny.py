@@ -146,6 +146,18 @@ def tiny_recipe(dataset, **fields):
     return Recipe(dataset=str(dataset), **defaults | fields)
 
 
+def untrained_run(folder, recipe, image_shape):
+    """Makes the folder of a run, with the model as it is before training; returns the folder."""
+    from vlae_tf.runs.load import model_config
+
+    folder.mkdir()
+    model = recipe.build_model(image_shape)
+    (folder / "recipe.json").write_text(recipe.to_json())
+    (folder / "config.json").write_text(model_config(model))
+    model.save_weights(folder / "model.weights.h5")
+    return folder
+
+
 # === Processes of their own ===
 
 

@@ -1,6 +1,5 @@
 """Windows side by side: in order, measured alike, and drawn from the codes of the same images."""
 
-import dataclasses
 import json
 import shutil
 
@@ -9,25 +8,30 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.evaluation.test_plots import ink
+from tests.tiny import untrained_run
 from vlae_tf import cli
 from vlae_tf.evaluation import compare_windows, evaluate_run, lossy
 from vlae_tf.evaluation.units import window
 from vlae_tf.layers import GatedPixelCNN
-from vlae_tf.runs import Recipe, load_run
-from vlae_tf.training import train
+from vlae_tf.runs import Recipe
 
 
 @pytest.fixture(scope="module")
 def folders(tiny_run, tmp_path_factory):
     """A model with the tiny run's window, and one that sees nothing; the larger window first."""
     recipe = Recipe.load(tiny_run / "recipe.json")
-    blind = recipe.model | {"likelihood_family": {"class": "BernoulliLikelihood"}}
+    blind = recipe.model | {"likelihood_family": {"class_name": "BernoulliLikelihood"}}
     folder = tmp_path_factory.mktemp("lossy") / "blind"
-    train(dataclasses.replace(recipe, model=blind), folder, verbose=0)
+    untrained_run(folder, recipe.replace(model=blind), (8, 8, 1))
     # The tiny run is measured once with 8 images; this one in another way too, on more of them.
     evaluate_run(folder, importance_samples=2, num_images=8)
     evaluate_run(folder, importance_samples=2, num_images=16)
     return {"seeing": tiny_run, "blind": folder}
+
+
+@pytest.fixture(autouse=True)
+def loading(load_once, monkeypatch):
+    monkeypatch.setattr(lossy, "load_run", load_once)
 
 
 def test_rows_are_measured_alike_and_ordered_by_window(folders, tmp_path):
@@ -104,14 +108,14 @@ def test_figures_of_other_weights_are_not_shown(folders, tmp_path):
         compare_windows({"run": path.parent}, tmp_path / "out", num_images=1, draws=1)
 
 
-def test_picture_shows_test_images_and_what_is_drawn_from_their_codes(folders, tmp_path):
+def test_picture_shows_test_images_and_what_is_drawn_from_their_codes(folders, load_once, tmp_path):
     compare_windows(folders, tmp_path, num_images=4, draws=2, seed=5)
     shown = ink(tmp_path / "reconstructions.png", 5, 4, 8, 8)
     recipe = Recipe.load(folders["seeing"] / "recipe.json")
     images = np.load(recipe.dataset)["test"][:4]
     np.testing.assert_allclose(shown[0], images[..., 0], atol=0.01)
     for first, name in ((1, "blind"), (3, "seeing")):
-        model = load_run(folders[name], "float32")
+        model = load_once(folders[name], "float32")
         code = model.encode(images)
         drawn = model.decode(np.concatenate([code, code]), seed=5).reshape(2, 4, 8, 8)
         np.testing.assert_allclose(shown[first : first + 2], drawn, atol=0.01)

@@ -7,6 +7,7 @@ import pytest
 
 from vlae_tf.datasets import load_labels
 from vlae_tf.evaluation import linear_probe, probe, probe_run
+from vlae_tf.files import sha256
 from vlae_tf.runs import data
 
 RNG = np.random.default_rng(0)
@@ -56,6 +57,14 @@ def test_another_classifier_is_named():
         linear_probe([[0.0]], [0], [[0.0]], [0], classifier="forest")
 
 
+@pytest.fixture(autouse=True)
+def loading(load_once, monkeypatch):
+    def load(folder, dtype):
+        return load_once(folder, dtype), sha256(folder / "model.weights.h5")
+
+    monkeypatch.setattr(probe, "load_hashed_run", load)
+
+
 def test_codes_and_pixels_of_a_run(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
         probe, "load_labels", lambda name, split, _: np.arange(32 if split == "train" else 64) % 2
@@ -68,7 +77,7 @@ def test_codes_and_pixels_of_a_run(tiny_run, tmp_path, monkeypatch):
 
 
 def test_images_and_classes_of_another_data_set(tiny_run, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="Unknown data set"):
+    with pytest.raises(ValueError, match="must be one of 'mnist_static'.*name='digits'"):
         probe_run(tiny_run, tmp_path / "probe.json", dataset="digits")
     asked = []
     images = RNG.integers(0, 256, (30, 8, 8, 1), "uint8")

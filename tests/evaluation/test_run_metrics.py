@@ -6,13 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.tiny import TINY_MODEL, random_images, tiny_recipe
+from tests.tiny import TINY_MODEL, random_images, tiny_recipe, untrained_run
 from vlae_tf.datasets import binarised
 from vlae_tf.evaluation import evaluate, evaluate_run, write_metrics
 from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.files import sha256
 from vlae_tf.runs import load_run
-from vlae_tf.runs.load import load_hashed_run, model_config
 
 SHAPE = (4, 4, 1)
 GREY = random_images(12, SHAPE, levels=256)
@@ -32,15 +31,9 @@ def runs(tmp_path_factory):
 
     @functools.cache
     def make(seed, control):
-        made = folder / f"{seed} {control}"
-        made.mkdir()
         chosen = recipe.replace(seed=seed)
         chosen = chosen.control() if control else chosen
-        model = chosen.build_model(SHAPE)
-        (made / "recipe.json").write_text(chosen.to_json())
-        (made / "config.json").write_text(model_config(model))
-        model.save_weights(made / "model.weights.h5")
-        return made
+        return untrained_run(folder / f"{seed} {control}", chosen, SHAPE)
 
     return make
 
@@ -55,27 +48,16 @@ def make_run(runs, tmp_path):
     return make
 
 
-@pytest.fixture(scope="module")
-def models():
-    """Models by the sha256 of their weights."""
-    return {}
-
-
 @pytest.fixture(autouse=True)
-def load_once(models, monkeypatch):
-    """Each file of weights is loaded once, so that its model is compiled once."""
-
+def loading(load_once, monkeypatch):
     def load(folder, dtype):
-        key = sha256(folder / "model.weights.h5")
-        if key not in models:
-            models[key] = load_hashed_run(folder, dtype)
-        return models[key]
+        return load_once(folder, dtype), sha256(folder / "model.weights.h5")
 
     monkeypatch.setattr("vlae_tf.evaluation.run_metrics.load_hashed_run", load)
 
 
 @pytest.mark.jax
-def test_file_holds_the_figures_and_how_they_came_about(make_run):
+def test_file_holds_the_figures_and_how_they_came_about(make_run, load_once):
     folder = make_run()
     metrics = evaluate_run(folder, importance_samples=3, seed=5, command="vlae-tf evaluate run")
     assert json.loads((folder / "metrics.json").read_text()) == metrics
@@ -84,7 +66,7 @@ def test_file_holds_the_figures_and_how_they_came_about(make_run):
     assert (metrics["split"], metrics["binarisation"], metrics["seed"]) == ("test", "dynamic", 5)
     [block] = metrics["likelihood"]
     images = binarised(GREY, seed=5)
-    expected = evaluate(load_run(folder), images, importance_samples=3, seed=5)
+    expected = evaluate(load_once(folder, "float32"), images, importance_samples=3, seed=5)
     np.testing.assert_array_equal(np.load(folder / "metrics-12x3.npy"), expected.pop("log_prob"))
     assert block == {**expected, "command": "vlae-tf evaluate run"}
     assert sorted(path.name for path in folder.iterdir()) == [

@@ -2,14 +2,15 @@
 
 import inspect
 import re
+import shutil
 from pathlib import Path
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import text_format
 
-from tests.serving import servers
 from vlae_tf.saved_model import export
 from vlae_tf.serving import Client, Server
+from vlae_tf.serving.messages import message_classes
 from vlae_tf.serving.server.batching import Batching
 from vlae_tf.serving.server.models_config import read_models_config
 
@@ -28,33 +29,11 @@ FLAGS = {
     "rest_api_timeout_in_ms",
 }
 
-# TensorFlow Serving's messages that its Python package leaves out: name, number, type.
-FIELD = descriptor_pb2.FieldDescriptorProto
+# TensorFlow Serving's Python package leaves these messages out.
 MESSAGES = {
-    "PrometheusConfig": [
-        ("enable", 1, FIELD.TYPE_BOOL),
-        ("path", 2, FIELD.TYPE_STRING),
-    ],
-    "MonitoringConfig": [("prometheus_config", 1, "PrometheusConfig")],
+    "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
+    "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
 }
-
-
-def parse(name, path):
-    """A text file as one of `MESSAGES`; an error if it is none."""
-    file = descriptor_pb2.FileDescriptorProto(name="kit.proto", package="kit", syntax="proto3")
-    for message, fields in MESSAGES.items():
-        described = file.message_type.add(name=message)
-        for field, number, kind in fields:
-            added = described.field.add(name=field, number=number)
-            added.label = FIELD.LABEL_OPTIONAL
-            if isinstance(kind, str):
-                added.type, added.type_name = FIELD.TYPE_MESSAGE, f".kit.{kind}"
-            else:
-                added.type = kind
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    found = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"kit.{name}"))
-    return text_format.Parse(path.read_text("utf-8"), found())
 
 
 def test_batches_are_those_that_are_exported_and_warmed_up():
@@ -66,7 +45,8 @@ def test_batches_are_those_that_are_exported_and_warmed_up():
 
 
 def test_metrics_are_where_prometheus_is_sent():
-    monitoring = parse("MonitoringConfig", KIT / "config" / "monitoring.config")
+    text = (KIT / "config" / "monitoring.config").read_text("utf-8")
+    monitoring = text_format.Parse(text, message_classes(MESSAGES)["MonitoringConfig"]())
     assert monitoring.prometheus_config.enable
     manifest = (KIT / "kubernetes" / "serving.yaml").read_text()
     assert f"prometheus.io/path: {monitoring.prometheus_config.path}\n" in manifest
@@ -79,10 +59,8 @@ def test_models_config_has_the_labels():
     assert model.model_version_policy.latest.num_versions == 2
 
 
-def test_the_local_server_takes_models_config(tmp_path):
-    folder = tmp_path / "mnist_dynamic"
-    for version in (1, 2, 3):
-        servers.save_count(folder / str(version), version)
+def test_the_local_server_takes_models_config(versions, tmp_path):
+    shutil.copytree(versions, tmp_path / "mnist_dynamic")
     (tmp_path / "models.config").write_text(
         (KIT / "config" / "models.config").read_text().replace("value: 1", "value: 2")
     )

@@ -95,9 +95,18 @@ def test_it_starts_near_the_identity():
     ("arguments", "words"),
     [
         ({"code_shape": (8, 8)}, "`code_shape` must be three positive integers"),
-        ({"code_shape": (8, 8, 6), "groups": 4}, "`groups` must be a divisor of the code's 6 channels"),
-        ({"code_shape": (8, 8, 4), "order": "random"}, "`order` must be one of 'forward', 'reverse'"),
-        ({"code_shape": (8, 8, 4), "hidden_layers": 0}, "`hidden_layers` must be an integer, at least 1"),
+        (
+            {"code_shape": (8, 8, 6), "groups": 4},
+            "`groups` must be a divisor of the code's 6 channels",
+        ),
+        (
+            {"code_shape": (8, 8, 4), "order": "random"},
+            "`order` must be one of 'forward', 'reverse'",
+        ),
+        (
+            {"code_shape": (8, 8, 4), "hidden_layers": 0},
+            "`hidden_layers` must be an integer, at least 1",
+        ),
         ({"code_shape": (8, 8, 4), "groups": 4, "filters": 6}, "multiple of `groups`"),
     ],
 )

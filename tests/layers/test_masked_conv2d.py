@@ -15,15 +15,10 @@ EVEN_WIDTHS = [pytest.param((3, 4), marks=pytest.mark.jax), (5, 2), (1, 4)]
 
 def allowed(mask_type, row, column, group_in, group_out):
     """Whether the tap `row` down and `column` right of the pixel may be seen."""
-    if row != 0:
-        return row < 0
-    if mask_type == "above":
-        return False
-    if mask_type == "rows":
-        return True
-    if column != 0:
-        return column < 0
-    return group_in < group_out if mask_type == "A" else group_in <= group_out
+    if mask_type in ("above", "rows"):
+        return (row < 0) | (row == 0) & (mask_type == "rows")
+    earlier = group_in < group_out if mask_type == "A" else group_in <= group_out
+    return (row < 0) | (row == 0) & ((column < 0) | (column == 0) & earlier)
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -35,11 +30,11 @@ def test_sees_exactly_the_taps_of_its_type(mask_type, kernel_size, groups):
     layer.build((None, *image.shape))
     seen = jacobian(randomise(layer), image) != 0
     height, width = layer.kernel_size
-    for i, j, out, below, right, channel in np.ndindex(seen.shape):
-        row, column = below - i, right - j
-        within = abs(row) <= height // 2 and -(width // 2) <= column <= (width - 1) // 2
-        expected = within and allowed(mask_type, row, column, channel // 2, out // 2)
-        assert seen[i, j, out, below, right, channel] == expected, (row, column, channel, out)
+    i, j, out, below, right, channel = np.indices(seen.shape, sparse=True)
+    row, column = below - i, right - j
+    within = (abs(row) <= height // 2) & (-(width // 2) <= column) & (column <= (width - 1) // 2)
+    expected = within & allowed(mask_type, row, column, channel // 2, out // 2)
+    np.testing.assert_array_equal(seen, np.broadcast_to(expected, seen.shape))
 
 
 def test_groups_of_unequal_width_in_and_out():

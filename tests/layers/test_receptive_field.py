@@ -104,18 +104,18 @@ def network_and_offsets(request):
     return make(*options)
 
 
-@pytest.mark.parametrize("conditioned", [True, False])
-def test_gradient_map_is_the_stated_window(network_and_offsets, conditioned):
+def test_gradient_map_is_the_stated_window(network_and_offsets):
     network, offsets = network_and_offsets
     field = field_of(offsets)
     # Room for the whole window and one pixel more on each side.
     i, j = field.above + 1, field.left + 1
     image = np.random.default_rng(0).normal(size=(1, i + 2, j + field.right + 2, 1))
-    maps = np.ones((1, *image.shape[1:3], 2), "float32") if conditioned else None
-    network.build(image.shape, None if maps is None else maps.shape)
+    maps = np.ones((1, *image.shape[1:3], 2), "float32")
+    network.build(image.shape, maps.shape)
     randomise(network)
-    seen = gradient(lambda x: network(x, maps)[0, i, j, 0], image)[0, :, :, 0] != 0
-    assert {(row - i, column - j) for row, column in np.argwhere(seen)} == offsets
+    for conditioning in (maps, None):
+        seen = gradient(lambda x, c=conditioning: network(x, c)[0, i, j, 0], image)[0, :, :, 0] != 0
+        assert {(row - i, column - j) for row, column in np.argwhere(seen)} == offsets
     assert network.receptive_field == field
 
 
@@ -157,9 +157,10 @@ def test_a_full_context_is_all_that_came_before(case):
 
 
 @jax
-@pytest.mark.parametrize("make", [LocalPixelCNN, ResidualPixelCNN, GatedPixelCNN])
-def test_every_pixel_sees_the_code_at_its_own_place(make):
-    network = make(filters=3)
+@pytest.mark.parametrize("case", [(local, 1, 5, 3), (residual, 3, 3), (gated, 1, 5, 3)])
+def test_every_pixel_sees_the_code_at_its_own_place(case):
+    make, *options = case
+    network, _ = make(*options)
     images, maps = np.zeros((1, 3, 3, 1), "float32"), np.ones((3, 3, 2))
     network.build(images.shape, (None, *maps.shape))
     seen = jacobian(lambda m: network(ops.repeat(images, m.shape[0], 0), m), maps)[:, :, 0]

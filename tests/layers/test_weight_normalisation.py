@@ -97,9 +97,16 @@ def test_later_calls_and_plain_layers_are_left_alone():
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("network", [LocalPixelCNN, GatedPixelCNN, ResidualPixelCNN])
-def test_whole_network_is_normalised_layer_by_layer(network):
-    network = network(output_channels=2, filters=4, weight_norm=True)
+@pytest.mark.parametrize(
+    ("network", "sizes"),
+    [
+        (LocalPixelCNN, {"blocks": 2}),
+        (GatedPixelCNN, {"blocks": 2}),
+        (ResidualPixelCNN, {"depth": 4}),
+    ],
+)
+def test_whole_network_is_normalised_layer_by_layer(network, sizes):
+    network = network(output_channels=2, filters=4, weight_norm=True, **sizes)
     maps = np.ones((*IMAGES.shape[:3], 3), "float32")
     network.build(IMAGES.shape, maps.shape)
     initialize_from_data(network, IMAGES, maps)

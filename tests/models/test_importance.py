@@ -34,28 +34,31 @@ def images():
     return IMAGES.copy()
 
 
-@pytest.fixture
-def copy():
-    """A model to be changed, or whose calls are counted."""
+@pytest.fixture(scope="module")
+def wide_model():
+    """To be left as it is."""
     return integrable_model(3)
 
 
-def exact_log_prob(model, images):
+@pytest.fixture(scope="module")
+def exact(model):
     """log p(x) = log of the integral of p(z) p(x | z), by the trapezoidal rule over a grid."""
     grid = np.linspace(-12, 12, 601, dtype="float32")[:, None]
     log_prior = ops.convert_to_numpy(model.prior().log_prob(grid)).astype("float64")
-    likelihood = model.likelihood(grid)
-    log_prob = [
-        ops.convert_to_numpy(likelihood.log_prob(np.broadcast_to(image, (len(grid), *image.shape))))
-        for image in images.astype("float32")
-    ]
-    joint = np.exp(np.array(log_prob, "float64") + log_prior)
-    return np.log(np.trapezoid(joint, grid[:, 0], axis=1))
+    likelihood, x = model.likelihood(grid), all_images_of(SHAPE).astype("float32")
+    log_prob = np.array(
+        [
+            ops.convert_to_numpy(likelihood.log_prob(np.broadcast_to(image, (601, *SHAPE))))
+            for image in x
+        ],
+        "float64",
+    )
+    return np.log(np.trapezoid(np.exp(log_prob + log_prior), grid[:, 0], axis=1))
 
 
-def test_exact_likelihood_is_one(model, all_images):
+def test_exact_likelihood_is_one(exact):
     # The oracle itself, and that prior and likelihood are distributions.
-    assert np.exp(exact_log_prob(model, all_images)).sum() == pytest.approx(1, abs=1e-4)
+    assert np.exp(exact).sum() == pytest.approx(1, abs=1e-4)
 
 
 def host_noise(seed, n, samples, latent_dim=1):
@@ -68,8 +71,7 @@ def host_noise(seed, n, samples, latent_dim=1):
     )
 
 
-def test_estimate_agrees_with_the_exact_likelihood(model, all_images):
-    exact = exact_log_prob(model, all_images)
+def test_estimate_agrees_with_the_exact_likelihood(model, exact, all_images):
     noise = host_noise(0, len(all_images), 2000).transpose(1, 0, 2)
     log_w = log_weights(model, all_images.astype("float32"), noise).log_w
     weights = np.exp(ops.convert_to_numpy(log_w).T - exact[:, None])
@@ -81,8 +83,8 @@ def test_estimate_agrees_with_the_exact_likelihood(model, all_images):
     assert np.sqrt(np.mean(errors**2)) < 1.5
 
 
-def test_bound_rises_with_k_towards_the_likelihood(model, all_images):
-    exact = exact_log_prob(model, all_images).mean()
+def test_bound_rises_with_k_towards_the_likelihood(model, exact, all_images):
+    exact = exact.mean()
     repeated = np.concatenate([all_images] * 8)  # each copy has noise of its own
     bounds = [
         importance_weighted_log_prob(model, repeated, k, batch_size=8192).mean() for k in (1, 4, 64)
@@ -153,10 +155,11 @@ def test_more_samples_begin_with_the_fewer_ones(model, images, monkeypatch):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="counts traces of a tf.function"
 )
-def test_a_whole_evaluation_is_traced_once(copy, images):
-    importance_weighted_log_prob(copy, images, 5, batch_size=3)  # 7 images x 2 chunks
-    importance_weighted_log_prob(copy, images, 5, batch_size=3, seed=1)
-    assert copy._compiled_functions["log_weights"].experimental_get_tracing_count() == 1
+def test_a_whole_evaluation_is_traced_once(images):
+    model = integrable_model(3)
+    importance_weighted_log_prob(model, images, 5, batch_size=3)  # 7 images x 2 chunks
+    importance_weighted_log_prob(model, images, 5, batch_size=3, seed=1)
+    assert model._compiled_functions["log_weights"].experimental_get_tracing_count() == 1
 
 
 def test_without_a_code_one_sample_is_exact(all_images):
@@ -238,17 +241,20 @@ def test_killed_run_goes_on_to_the_same_result(model, images, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("change", ["weights", "images", "seed", "importance_samples"])
-def test_partial_results_of_something_else_are_not_used(copy, images, tmp_path, change):
-    model = copy
+def test_partial_results_of_something_else_are_not_used(wide_model, images, tmp_path, change):
     arguments = {"images": images, "importance_samples": 4, "seed": 0}
-    importance_weighted_terms(model, **arguments, partial=PartialResults(tmp_path / "p.npy"))
-    if change == "weights":
-        model.set_weights([1.1 * w for w in model.get_weights()])
-    else:
-        other = {"images": images[::-1], "seed": 1, "importance_samples": 5}
-        arguments[change] = other[change]
-    terms = importance_weighted_terms(
-        model, **arguments, partial=PartialResults(tmp_path / "p.npy")
-    )
-    expected = importance_weighted_terms(model, **arguments)
+    partial = {"partial": PartialResults(tmp_path / "p.npy")}
+    importance_weighted_terms(wide_model, **arguments, **partial)
+    weights = wide_model.get_weights()
+    try:
+        if change == "weights":
+            wide_model.set_weights([1.1 * w for w in weights])
+        else:
+            other = {"images": images[::-1], "seed": 1, "importance_samples": 5}
+            arguments[change] = other[change]
+        partial = {"partial": PartialResults(tmp_path / "p.npy")}
+        terms = importance_weighted_terms(wide_model, **arguments, **partial)
+        expected = importance_weighted_terms(wide_model, **arguments)
+    finally:
+        wide_model.set_weights(weights)
     np.testing.assert_array_equal(terms["log_prob"], expected["log_prob"])

@@ -7,11 +7,11 @@ import pytest
 from keras import ops
 
 from tests.tiny import run_python, tiny_control, tiny_model
-from vlae_tf.training import averaged
 from vlae_tf.likelihoods import BernoulliLikelihood
 from vlae_tf.objectives import SoftFreeBitsELBO
 from vlae_tf.posteriors import IAFPosterior
 from vlae_tf.runs.load import load_weights
+from vlae_tf.training import averaged
 
 
 def other_parts():

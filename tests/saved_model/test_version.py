@@ -86,9 +86,9 @@ def test_read_only_folder_is_said(tmp_path):
     # Root may write anywhere: be somebody else for this call.
     tmp_path.chmod(0o755)
     root = os.geteuid() == 0
-    opened = [path for path in tmp_path.parents if root and not path.stat().st_mode & 0o001]
-    for path in opened:
-        path.chmod(path.stat().st_mode | 0o001)
+    closed = [path for path in tmp_path.parents if path.stat().st_mode & 0o011 != 0o011]
+    for path in closed if root else []:
+        path.chmod(path.stat().st_mode | 0o011)
     if root:
         os.seteuid(65534)
     try:

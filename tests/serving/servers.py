@@ -18,10 +18,9 @@ import sys
 import time
 from pathlib import Path
 
-import tensorflow as tf
-
-from vlae_tf.saved_model.version import publish
-from vlae_tf.serving import Client, Server
+from tests.served import save_count
+from vlae_tf.saved_model.version import write_version
+from vlae_tf.serving import Client
 
 ADDRESS = os.environ.get("VLAE_TF_SERVING_ADDRESS")
 FOLDER = os.environ.get("VLAE_TF_SERVING_FOLDER")
@@ -39,21 +38,6 @@ class Replica:
         return self.grpc, self.rest
 
 
-def save_count(path, version):
-    """A SavedModel that answers with its version, twice, for each row."""
-    module = tf.Module()
-    module.version = tf.Variable(version)
-
-    def count(x):
-        answer = tf.zeros_like(x) + module.version
-        # Read apart, so that an answer from two versions would show.
-        return {"version": answer, "again": tf.reverse(tf.zeros_like(x) + module.version, [0])}
-
-    spec = tf.TensorSpec([None], tf.int32, name="x")
-    signature = tf.function(count).get_concrete_function(spec)
-    tf.saved_model.save(module, path, signatures=signature)
-
-
 def newest_version(folder):
     """The highest that a folder holds, or 0."""
     return max((int(p.name) for p in folder.glob("[0-9]*") if p.name.isdecimal()), default=0)
@@ -62,7 +46,7 @@ def newest_version(folder):
 def publish_count(folder):
     """The next version of `count`, and its number."""
     version = 1 + newest_version(folder)
-    publish(folder, version, lambda path: save_count(path, version))
+    write_version(folder, version, lambda path: save_count(path, version))
     return version
 
 
@@ -78,8 +62,8 @@ def wait_until_served(address, model, version, seconds=60):
 
 
 @contextlib.contextmanager
-def replicas(folder, poll_seconds=0.1):
-    """Two servers of the models in `folder`."""
+def replicas(server, folder):
+    """Two servers of the models in `folder`, the first of them `server` if all is local."""
     if ADDRESS:
         grpc, rest = ADDRESS.split()
         yield [Replica(grpc, rest)] * 2
@@ -87,11 +71,8 @@ def replicas(folder, poll_seconds=0.1):
         with _tensorflow_serving(folder) as first, _tensorflow_serving(folder) as second:
             yield [first, second]
     else:
-        with (
-            command(folder, "--poll-seconds", poll_seconds) as second,
-            Server(folder, port=0, rest_port=0, poll_seconds=poll_seconds) as first,
-        ):
-            yield [Replica(first.grpc_address, first.rest_address), second]
+        with command(folder, "--poll-seconds", server.poll_seconds) as second:
+            yield [Replica(server.grpc_address, server.rest_address), second]
 
 
 @contextlib.contextmanager

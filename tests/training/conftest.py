@@ -4,6 +4,7 @@ import keras
 import pytest
 
 from tests import tiny
+from vlae_tf.runs import data
 from vlae_tf.training import train
 
 SIZES = {"filters": [2], "blocks": 1, "units": 8, "dropout": 0.2, "weight_norm": True}
@@ -20,14 +21,10 @@ def make_recipe(dataset, **fields):
         "objective": {"class_name": "SoftFreeBitsELBO", "config": {"free_bits": 1.0}},
         "epochs": 3,
         "batch_size": 8,
-        "optimizer": optimizer(),
+        "optimizer": {"class_name": "Adamax", "config": {"learning_rate": 1e-2}},
         "validation_split": "validation",
     }
     return tiny.tiny_recipe(dataset, **defaults | fields)
-
-
-def optimizer(class_name="Adamax", **config):
-    return {"class_name": class_name, "config": {"learning_rate": 1e-2, **config}}
 
 
 @pytest.fixture(scope="session")
@@ -43,15 +40,41 @@ def images(tmp_path_factory):
     return tiny.write_images(path, train=24, validation=6)
 
 
+class Calls(list):
+    """The names of what a run called, of what is counted here."""
+
+    def watch(self, patch, owner, name):
+        original = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            self.append(name)
+            return original(*args, **kwargs)
+
+        patch.setattr(owner, name, call)
+
+
 @pytest.fixture(scope="session")
-def finished(images, tmp_path_factory):
+def calls():
+    return Calls()
+
+
+@pytest.fixture(scope="session")
+def finished(images, calls, tmp_path_factory):
     """The folder of an uninterrupted run and the model it gave. To be left as they are."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    model = train(
-        make_recipe(images),
-        folder,
-        verbose=0,
-        tensorboard=keras.backend.backend() == "tensorflow",
-        command="vlae-tf train tiny.json --out run",
-    )
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("load_arrays", "ImageBatches"):
+            calls.watch(patch, data, name)
+        if on_tensorflow:
+            import tensorflow as tf
+
+            calls.watch(patch, tf.data.Dataset, "from_generator")
+        model = train(
+            make_recipe(images),
+            folder,
+            verbose=0,
+            tensorboard=on_tensorflow,
+            command="vlae-tf train tiny.json --out run",
+        )
     return folder, model

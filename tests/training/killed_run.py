@@ -1,5 +1,6 @@
-"""python killed_run.py RECIPE OUT step N: trains and is killed (as by kill -9) after N steps,
-python killed_run.py RECIPE OUT write N: or in the middle of writing its Nth checkpoint."""
+"""python killed_run.py RECIPE OUT: trains twice, each time until it is killed (as by kill -9), first
+after 5 steps, then in the middle of writing its second checkpoint. Each is a process of its own,
+made by a fork: what takes long, the imports, is done once. Prints the signals that ended them."""
 
 import os
 import signal
@@ -7,8 +8,12 @@ import sys
 
 import keras
 
+from vlae_tf import files
 from vlae_tf.runs import Recipe
-from vlae_tf.training import files, train
+from vlae_tf.training import train
+
+counts = {"step": 0, "write": 0}
+recipe, out = sys.argv[1:]
 
 
 class Killer(keras.callbacks.Callback):
@@ -16,19 +21,15 @@ class Killer(keras.callbacks.Callback):
         count("step")
 
 
-counts = {"step": 0, "write": 0}
-recipe, out, where, number = sys.argv[1:]
-
-
 def count(what):
     counts[what] += 1
-    if (what, counts[what]) == (where, int(number)):
+    if (what, counts[what]) == killed_at:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def half_written(source, target):
     if str(target).endswith("latest.weights.h5"):
-        if (where, counts["write"] + 1) == ("write", int(number)):
+        if killed_at == ("write", counts["write"] + 1):
             os.truncate(source, os.path.getsize(source) // 2)
         count("write")
     replace(source, target)
@@ -36,4 +37,10 @@ def half_written(source, target):
 
 replace = os.replace
 files.os.replace = half_written
-train(Recipe.load(recipe), out, callbacks=[Killer()], verbose=0)
+for killed_at in (("step", 5), ("write", 2)):
+    process = os.fork()
+    if not process:
+        train(Recipe.load(recipe), out, callbacks=[Killer()], verbose=0)
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    print(os.WTERMSIG(status), flush=True)

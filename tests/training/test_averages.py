@@ -1,5 +1,7 @@
 """Averaged weights: how they come about, and when a model has them."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ rng = np.random.default_rng(0)
 x, y = rng.normal(size=(32, 3)).astype("float32"), rng.normal(size=(32, 1)).astype("float32")
 
 AveragedAdamax = averaged(keras.optimizers.Adamax)
-OPTIMIZERS = [keras.optimizers.Adamax, keras.optimizers.Adam, keras.optimizers.SGD]
+OPTIMIZERS = [keras.optimizers.Adamax, keras.optimizers.Adam]
 
 
 class Trace(keras.callbacks.Callback):
@@ -53,9 +55,16 @@ def final(model):
     return np.array(ops.convert_to_numpy(model.trainable_variables[0]))
 
 
-@pytest.mark.parametrize("every", [None, 2, 3])
-@pytest.mark.parametrize("momentum", [0.5, 0.9995])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("optimizer", "momentum", "every"),
+    [
+        (keras.optimizers.Adamax, 0.5, None),
+        (keras.optimizers.Adamax, 0.9995, None),
+        (keras.optimizers.Adamax, 0.9995, 2),
+        (keras.optimizers.Adam, 0.9995, None),
+        (keras.optimizers.Adam, 0.5, 3),
+    ],
+)
 def test_average_follows_its_equation(optimizer, momentum, every):
     """Of the updates: a batch in between, with gradients alone, changes neither."""
     kind = averaged(optimizer)
@@ -87,8 +96,7 @@ def test_averaging_does_not_touch_training(optimizer):
 def every_optimizer():
     """Those of Keras that average at all."""
     kinds = [kind for kind in vars(keras.optimizers).values() if isinstance(kind, type)]
-    others = ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")
-    return sorted({kind for kind in kinds if kind.__name__ not in others}, key=lambda k: k.__name__)
+    return [kind for kind in kinds if "use_ema" in inspect.signature(kind).parameters]
 
 
 def test_every_optimizer_of_keras_is_restored_from_its_config():
@@ -133,7 +141,7 @@ def test_validation_and_the_final_model_are_of_the_average():
     assert raw.evaluate(x, y, verbose=0) != pytest.approx(history["val_loss"][-1], rel=1e-4)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS[:2])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_model_can_be_used_and_saved_after_training(tmp_path, optimizer):
     model = linear(averaged(optimizer)(0.05))
     fit(model, AveragedEvaluation(), validation_data=(x, y))

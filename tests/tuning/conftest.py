@@ -1,5 +1,7 @@
 """A search small enough for a test: 8x8 images without a test split, two sizes of the code."""
 
+import gc
+
 import pytest
 import tensorflow as tf
 
@@ -17,6 +19,15 @@ def eager():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen():
+    """keras-tuner collects garbage before each model: not through all imported libraries."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -33,12 +33,12 @@ class Codec:
             code: codes, `(batch, latent_dim)`.
             seed: seed of the noise, an integer or one for each row. A row depends on its own code
                 and seed alone.
-            known: images to complete: the pixels where `mask` is true stay as they are, the others
-                are drawn from p(unknown | known, z). Of shape `(batch, *image_shape)`, or one that
-                broadcasts to it.
-            mask: boolean array, of such a shape too. Every pixel in the window of a known pixel
-                must be known (for example the first rows). A pixel's channels are known together
-                or not at all.
+            known: images to complete, `(batch, *image_shape)` or of a shape that broadcasts to it:
+                the pixels where `mask` is true stay as they are, the others are drawn from
+                p(unknown | known, z).
+            mask: boolean array, of the same shape or one that broadcasts to it. Every pixel in the
+                window of a known pixel must be known too (for example the first rows). A pixel's
+                channels are known together or not at all.
         """
         code = np.asarray(code, "float32")
         if code.ndim != 2 or code.shape[1] != self.latent_dim or not len(code):

@@ -12,7 +12,7 @@ from vlae_tf.serving import Client, Server
 from vlae_tf.serving.server.batching import Batching
 from vlae_tf.serving.server.servable import Servable
 
-CONFIG = Path(__file__).parents[2] / "export" / "config" / "batching.config"
+CONFIG = Path(__file__).parents[3] / "export" / "config" / "batching.config"
 # Long enough for every thread to come in time; a full batch does not wait.
 PATIENT = {"batch_timeout_micros": 2_000_000, "num_batch_threads": 1}
 
@@ -83,20 +83,29 @@ def test_parameters_are_those_of_tensorflow_serving():
     ("text", "words"),
     [
         ("max_batch_sizes { value: 4 }", "must be a file of BatchingParameters"),
-        ("max_batch_size { value: 0 }", "`max_batch_size` must be at least 1"),
-        ("batch_timeout_micros { value: -1 }", "`batch_timeout_micros` must be at least 0"),
-        ("allowed_batch_sizes: 4\nmax_batch_size { value: 8 }", "must rise to `max_batch_size`"),
-        ("allowed_batch_sizes: 8\nallowed_batch_sizes: 4", "must rise to `max_batch_size`"),
+        ("max_batch_size { value: 0 }", "`max_batch_size` must be an integer, at least 1"),
+        (
+            "batch_timeout_micros { value: -1 }",
+            "`batch_timeout_micros` must be an integer, at least 0",
+        ),
+        (
+            "allowed_batch_sizes: 4\nmax_batch_size { value: 8 }",
+            "must be rising, up to `max_batch_size`",
+        ),
+        (
+            "allowed_batch_sizes: 8\nallowed_batch_sizes: 4",
+            "must be rising, up to `max_batch_size`",
+        ),
     ],
 )
-def test_parameters_that_cannot_be(tmp_path, text, words):
+def test_invalid_parameters_are_refused(tmp_path, text, words):
     path = tmp_path / "batching.config"
     path.write_text(text)
     with pytest.raises(ValueError, match=words):
         Batching.read(path)
 
 
-def test_joined_answers_are_those_of_requests_on_their_own(exported, requests):
+def test_joined_answers_are_those_of_requests_on_their_own(exported, loaded, requests):
     folder = exported.parent
     images, seeds = requests["log_prob"]["image"], requests["log_prob"]["seed"]
     with (
@@ -109,7 +118,7 @@ def test_joined_answers_are_those_of_requests_on_their_own(exported, requests):
             if name == "log_prob":
                 inputs = [i | {"seed": [seed]} for i, seed in zip(inputs, seeds, strict=True)]
             together = list(pool.map(lambda rows, name=name: client.predict(name, **rows), inputs))
-            alone = Servable(exported).predict(name, requests[name])
+            alone = loaded[name](**{key: tf.constant(v) for key, v in requests[name].items()})
             for key, expected in alone.items():
                 found = np.concatenate([answer[key] for answer in together])
                 np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

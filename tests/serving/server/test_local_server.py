@@ -12,20 +12,10 @@ import pytest
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from tests.serving import servers
 from vlae_tf.serving import Client, Server
 from vlae_tf.serving.server.model_manager import ModelManager
 from vlae_tf.serving.server.models_config import folder_config, read_models_config
 from vlae_tf.serving.serving_error import ServingError
-
-
-@pytest.fixture(scope="module")
-def versions(tmp_path_factory):
-    """The SavedModels of `count`, versions 1 to 3."""
-    folder = tmp_path_factory.mktemp("versions") / "count"
-    for version in (1, 2, 3):
-        servers.save_count(folder / str(version), version)
-    return folder
 
 
 @pytest.fixture
@@ -283,12 +273,12 @@ def test_a_port_that_is_taken_is_named(server, versions, name):
     ("arguments", "words"),
     [
         ({}, "`folder` or `models_config` must be given"),
-        ({"folder": ".", "poll_seconds": -1}, "`poll_seconds` must be at least 0"),
-        ({"folder": ".", "max_request_bytes": 0}, "`max_request_bytes` must be from 1"),
-        ({"folder": ".", "max_request_bytes": 2**31}, "`max_request_bytes` must be from 1"),
+        ({"folder": ".", "poll_seconds": -1}, "`poll_seconds` must be .* at least 0. Received"),
+        ({"folder": ".", "max_request_bytes": 0}, "`max_request_bytes` must be .* at least 1"),
+        ({"folder": ".", "max_request_bytes": 2**31}, "must be .* less than 2147483648. Received"),
     ],
 )
-def test_arguments_that_cannot_be(arguments, words):
+def test_invalid_arguments_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         Server(**arguments)
 

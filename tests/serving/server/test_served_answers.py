@@ -6,7 +6,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -15,24 +14,14 @@ import tensorflow as tf
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from tests.serving import servers
-from vlae_tf.saved_model.version import publish
 from vlae_tf.serving import Client
 
 SIGNATURES = ("encode", "decode", "reconstruct", "sample", "log_prob")
 
 
 @pytest.fixture(scope="module")
-def folder(exported, tmp_path_factory):
-    """With the models `tiny` and `count`."""
-    folder = Path(servers.FOLDER or tmp_path_factory.mktemp("models"))
-    publish(folder / "tiny", None, lambda path: shutil.copytree(exported, path, dirs_exist_ok=True))
-    servers.publish_count(folder / "count")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def replicas(folder):
-    with servers.replicas(folder) as replicas:
+def replicas(server, folder):
+    with servers.replicas(server, folder) as replicas:
         for name in ("tiny", "count"):
             for replica in replicas:
                 servers.wait_until_served(replica.rest, name, servers.newest_version(folder / name))
@@ -59,16 +48,9 @@ def assert_close(actual, expected):
 # === Answers ===
 
 
-@pytest.fixture(scope="module")
-def loaded(exported):
-    return tf.saved_model.load(exported)
-
-
 def test_answers_are_those_of_python(client, loaded, requests):
     for signature, request in requests.items():
-        expected = {
-            name: value.numpy() for name, value in loaded.signatures[signature](**request).items()
-        }
+        expected = {name: value.numpy() for name, value in loaded[signature](**request).items()}
         assert_close(client.predict(signature, **request), expected)
 
 
