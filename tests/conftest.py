@@ -39,6 +39,7 @@ def seeds():
 
 # === A run and a zoo of one entry, trained for a moment on 8x8 images ===
 
+
 @pytest.fixture(scope="session")
 def tiny_recipe_file(tmp_path_factory):
     """A recipe in JSON beside the images it names."""
@@ -62,6 +63,23 @@ def tiny_run(tiny_recipe_file):
     train(recipe, run, verbose=0, command="vlae-tf train recipe.json --out run")
     evaluate_run(run, importance_samples=2, num_images=8, command="vlae-tf evaluate run")
     return run
+
+
+@pytest.fixture(scope="session")
+def load_once():
+    """`load_run`, with one model for each weights file, so that its functions are compiled once."""
+    from vlae_tf.files import sha256
+    from vlae_tf.runs import load_run
+
+    models = {}
+
+    def load(folder, dtype=None):
+        key = sha256(folder / "model.weights.h5"), dtype
+        if key not in models:
+            models[key] = load_run(folder, dtype)
+        return models[key]
+
+    return load
 
 
 @pytest.fixture(scope="session")

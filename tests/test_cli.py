@@ -1,13 +1,18 @@
 """The `vlae-tf` command: what it writes, what it says, and what it says of mistakes."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from vlae_tf import cli, demo, zoo
+from tests.tiny import untrained_run
+from vlae_tf import cli, zoo
+from vlae_tf.cli import demo
+from vlae_tf.files import sha256
+from vlae_tf.zoo import catalogue
 
 COMMANDS = (
     ["train"],
@@ -40,36 +45,69 @@ def is_png(path):
     return path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.fixture
+def untrained(monkeypatch):
+    """`vlae-tf train` leaves the folder of a run whose model is as it was before training."""
+
+    def train(recipe, out, **_):
+        untrained_run(out, recipe, (8, 8, 1))
+
+    monkeypatch.setattr("vlae_tf.training.train", train)
+
+
+@pytest.fixture
+def loading(load_once, monkeypatch):
+    """Every command loads the same model from the same weights."""
+    load_source = zoo.load_source
+
+    def load(source, dtype="float32"):
+        if dtype != "float32":
+            return load_source(source, dtype)
+        return load_once(zoo.locate(source), dtype)
+
+    def load_hashed_run(folder, dtype):
+        return load_once(folder, dtype), sha256(folder / "model.weights.h5")
+
+    monkeypatch.setattr(zoo, "load", load)
+    monkeypatch.setattr(zoo, "load_source", load)
+    monkeypatch.setattr("vlae_tf.evaluation.run_metrics.load_hashed_run", load_hashed_run)
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_help(command):
     assert "Usage" in run(*command, "--help")
 
 
-def test_from_a_recipe_to_a_zoo_entry(tiny_recipe_file, tmp_path, monkeypatch):
-    out = tmp_path / "run"
-    run("train", tiny_recipe_file, "--out", out, "--quiet")
+def test_from_a_recipe_to_a_zoo_entry(tiny_recipe_file, tiny_run, tmp_path, monkeypatch):
+    out = shutil.copytree(tiny_run, tmp_path / "run")
+    (out / "metrics.json").unlink()
+    run("train", tiny_recipe_file, "--out", out, "--quiet")  # it is finished
     run("evaluate", out, "--importance-samples", 2, "--images", 8)
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["likelihood"][0]["importance_samples"] == 2
     run("zoo", "publish", out, tmp_path / "zoo" / "mine")
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path / "zoo")
     assert "mine" in run("zoo", "list")
     assert "Likelihood" in run("zoo", "info", "mine")
     assert "| [mine](zoo/mine/card.md) |" in run("zoo", "table")
 
 
-def test_control_is_trained_and_put_beside(tiny_recipe_file, tiny_run, tmp_path):
+def test_control_is_trained_and_put_beside(
+    tiny_recipe_file, tiny_run, tmp_path, untrained, loading
+):
     control, out = tmp_path / "control", tmp_path / "metrics.json"
-    changed = ["--epochs", 2, "--dtype", "mixed_bfloat16"]
-    run("train", tiny_recipe_file, "--control", *changed, "--out", control, "--quiet")
+    recipe = json.loads(tiny_recipe_file.read_text())
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe | {"dtype": "mixed_bfloat16"}))
+    changed = ["--epochs", 2, "--dtype", "float32"]
+    run("train", tmp_path / "recipe.json", "--control", *changed, "--out", control, "--quiet")
     recipe = json.loads((control / "recipe.json").read_text())
-    assert recipe["model"]["latent_dim"] == 0
-    assert (recipe["epochs"], recipe["dtype"]) == (2, "mixed_bfloat16")
+    assert recipe["model"]["decoder"]["class_name"] == "Unconditional"
+    assert (recipe["epochs"], recipe["dtype"]) == (2, "float32")
     run("evaluate", tiny_run, "--importance-samples", 2, "--control", control, "--out", out)
     assert np.isfinite(json.loads(out.read_text())["control"]["gain"])
 
 
-def test_two_evaluations_stand_side_by_side(tiny_run, tmp_path):
+def test_two_evaluations_stand_side_by_side(tiny_run, tmp_path, loading):
     out = tmp_path / "metrics.json"
     run("evaluate", tiny_run, "--importance-samples", 2, "--images", 8, "--out", out)
     run("evaluate", tiny_run, "--importance-samples", 4, "--images", 4, "--out", out)
@@ -88,7 +126,7 @@ def search_file(tiny_recipe_file, tmp_path):
     return path
 
 
-def test_search_for_the_size_of_the_code(search_file, tmp_path):
+def test_search_for_the_size_of_the_code(search_file, tmp_path, untrained):
     out = tmp_path / "search"
     arguments = ["--latent-sizes", "1,2", "--images", 8, "--importance-samples", 2, "--quiet"]
     output = run("tune", search_file, "--out", out, *arguments)
@@ -128,7 +166,7 @@ def test_search_that_cannot_be(search_file, tmp_path, arguments, words):
     assert not (tmp_path / "search").exists()
 
 
-def test_pictures(tiny_zoo, tmp_path):
+def test_pictures(tiny_zoo, tmp_path, loading):
     run("sample", "tiny", "--n", 3, "--out", tmp_path / "samples.png")
     run("reconstruct", "tiny", "--n", 2, "--out", tmp_path / "again.png")
     own = tmp_path / "own.npy"
@@ -137,24 +175,37 @@ def test_pictures(tiny_zoo, tmp_path):
     assert all(is_png(tmp_path / f"{name}.png") for name in ("samples", "again", "own"))
 
 
-def test_export(tiny_zoo, tmp_path):
-    run("export", "tiny", tmp_path / "served")
+def test_export_goes_into_the_next_version(tiny_zoo, tmp_path, loading):
+    (tmp_path / "served" / "1").mkdir(parents=True)
     run("export", "tiny", tmp_path / "served")
     assert sorted(path.name for path in (tmp_path / "served").iterdir()) == ["1", "2"]
 
 
-def test_demo_compares_what_is_served(tiny_zoo, tmp_path):
-    output = run("demo", "--out", tmp_path / "demo", "--entry", "tiny")
+def test_demo_compares_what_is_served(tiny_zoo, tmp_path, loading, monkeypatch):
+    out = tmp_path / "demo"
+    output = run("demo", "--out", out, "--entry", "tiny")
     assert "answers as the Python model does" in output
-    assert is_png(tmp_path / "demo" / "samples.png")
-    assert is_png(tmp_path / "demo" / "reconstructions.png")
+    assert is_png(out / "samples.png") and is_png(out / "reconstructions.png")
+    served = out / "served" / "tiny" / "1"
+    assert served.is_dir()
 
-
-def test_demo_fails_if_the_served_model_answers_otherwise(tiny_zoo, tmp_path, monkeypatch):
-    wrong = demo._FRESH_PROCESS.replace("code=code", "code=code + 1.0")
+    # The same answers with other codes: as if the served model answered otherwise.
+    wrong = (
+        "import sys, numpy as np\n"
+        "answer = dict(np.load(sys.argv[3]))\n"
+        "np.savez(sys.argv[3], image=answer['image'], code=answer['code'] + 1.0)\n"
+    )
     monkeypatch.setattr(demo, "_FRESH_PROCESS", wrong)
     with pytest.raises(RuntimeError, match="Received: codes that differ by 1"):
-        run("demo", "--out", tmp_path, "--entry", "tiny")
+        demo._compare(zoo.load("tiny"), zoo.examples("tiny")[:16], served, out)
+
+
+def test_demo_shows_an_entry_with_a_window(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(demo, "run", lambda entry, out, _: shown.append((entry, out)))
+    run("demo", "--out", tmp_path)
+    assert shown == [("mnist_static", tmp_path)]
+    assert "whose window is" in zoo.info("mnist_static")["card"]
 
 
 def test_the_table_goes_between_the_marks(tiny_zoo, tmp_path):
@@ -175,8 +226,8 @@ def test_the_table_goes_between_the_marks(tiny_zoo, tmp_path):
     ("arguments", "words"),
     [
         (["sample", "clowntown"], "one of the zoo's entries: tiny"),
-        (["sample", "tiny", "--n", "0"], "`n` must be a positive integer"),
-        (["sample", "tiny", "--temperature", "-1"], "`temperature` must be at least 0"),
+        (["sample", "tiny", "--n", "0"], "`n` must be an integer, at least 1"),
+        (["sample", "tiny", "--temperature", "-1"], "`temperature` must be a finite number, at least 0"),
         (["train", "clowntown", "--out", "run"], "one of the recipes"),
         (["evaluate", "tiny", "--importance-samples", "0"], "`importance_samples` must be"),
         (["reconstruct", "tiny", "--images", "nowhere"], "nowhere"),
@@ -224,6 +275,6 @@ def test_what_stops_a_diverging_run_is_one_line(tiny_recipe_file, monkeypatch, c
 def test_a_run_has_no_examples(tiny_run, tmp_path, monkeypatch, arguments, option):
     monkeypatch.chdir(tmp_path)
     command, *rest = arguments
-    with pytest.raises(ValueError, match=f"`{option}` must name images: only the zoo's entries"):
+    with pytest.raises(ValueError, match=f"`{option}` must name images: only entries of the zoo"):
         run(command, tiny_run, *rest)
     assert list(tmp_path.iterdir()) == []

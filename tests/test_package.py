@@ -4,16 +4,15 @@ import doctest
 import importlib
 import inspect
 import json
-import os
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
 import vlae_tf
-from tests import tiny
+from tests.tiny import random_images, run_json, tiny_parts
 
 ROOT = Path(vlae_tf.__file__).parent
 MODULES = sorted(
@@ -21,32 +20,16 @@ MODULES = sorted(
     for path in ROOT.rglob("*.py")
     if path.name != "__main__.py"
 )
-# Outside the rooms that may use it, no module may need TensorFlow.
-TENSORFLOW_ROOMS = ("vlae_tf.datasets", "vlae_tf.serving", "vlae_tf.tuning", "vlae_tf.cli")
-
-
-def run_python(code, **environment):
-    """What `code` prints in an interpreter of its own, as JSON."""
-    # The parent's search path, so that the child finds the same package, installed or not.
-    environment = {"PYTHONPATH": str(ROOT.parent), **environment}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | environment
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def third_party_modules(statement):
-    """Top-level packages outside the standard library that `statement` imports."""
-    return set(
-        run_python(
-            "import json, sys\n"
-            "before = set(sys.modules)\n"
-            f"{statement}\n"
-            "names = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
-            "print(json.dumps(sorted(names - sys.stdlib_module_names)))"
-        )
-    )
+# What needs TensorFlow, or a package that comes with it: all other modules load without.
+WITH_TENSORFLOW = (
+    "vlae_tf.cli",
+    "vlae_tf.datasets",
+    "vlae_tf.saved_model.png_signatures",
+    "vlae_tf.saved_model.signatures",
+    "vlae_tf.serving.messages",
+    "vlae_tf.serving.server",
+    "vlae_tf.tuning",
+)
 
 
 @pytest.mark.jax
@@ -63,45 +46,87 @@ def test_public_name_is_there_and_documented(name):
         assert value.__doc__
 
 
-def test_importing_the_package_loads_no_more_than_keras_does():
-    extra = third_party_modules("import vlae_tf") - third_party_modules("import keras")
-    assert extra == {"vlae_tf"}
+# What a fresh process has loaded after each step, beside the standard library.
+STEPS = """
+import contextlib, io, json, sys
+before = set(sys.modules)
+loaded = {}
+def note(step):
+    names = {name.partition(".")[0] for name in set(sys.modules) - before}
+    loaded[step] = sorted(names - sys.stdlib_module_names)
+import vlae_tf
+note("package")
+from vlae_tf.serving import Client
+Client("http://localhost:8501", "tiny").close()
+note("client")
+Client("grpc://localhost:8500", "tiny").close()
+note("client over gRPC")
+sys.argv = ["vlae-tf", "--help"]
+from vlae_tf.cli import main
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    main()
+note("help")
+print(json.dumps(loaded))
+"""
+
+
+def test_what_is_imported_without_keras_or_tensorflow():
+    loaded = {step: set(names) for step, names in run_json(STEPS).items()}
+    assert loaded["package"] == {"vlae_tf"}
+    assert loaded["client"] == {"numpy", "vlae_tf"}
+    assert {"grpc", "google"} < loaded["client over gRPC"] and "rich" in loaded["help"]
+    for names in loaded.values():
+        assert not names & {"keras", "tensorflow", "tensorflow_probability", "tf_keras", "jax"}
+
+
+# Without TensorFlow: what cannot be imported, what `export` says, and which models are in Keras'
+# registry when vlae_tf was imported before Keras.
+ON_JAX = """
+import importlib, json, sys
+sys.modules["tensorflow"] = None
+import vlae_tf, keras
+registry = keras.saving.get_custom_objects()
+registered = {"before": [name in registry for name in ("vlae_tf>VAE", "vlae_tf>VLAE")]}
+import vlae_tf.models
+registered["after"] = [registry[f"vlae_tf>{m.__name__}"] is m for m in (vlae_tf.VAE, vlae_tf.VLAE)]
+failed = {}
+for name in json.loads(sys.argv[1]):
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        failed[name] = repr(error)
+try:
+    vlae_tf.saved_model.export(None, sys.argv[2])
+except ValueError as error:
+    export = str(error)
+print(json.dumps({"failed": failed, "registered": registered, "export": export}))
+"""
 
 
 @pytest.mark.jax
-def test_model_core_imports_where_tensorflow_cannot_be():
-    core = [name for name in MODULES if not name.startswith(TENSORFLOW_ROOMS)]
-    assert "vlae_tf.backend" in core
-    failed = run_python(
-        "import importlib, json, sys\n"
-        "sys.modules['tensorflow'] = None\n"
-        "failed = {}\n"
-        f"for name in {core}:\n"
-        "    try:\n"
-        "        importlib.import_module(name)\n"
-        "    except Exception as error:\n"
-        "        failed[name] = repr(error)\n"
-        "print(json.dumps(failed))",
-        KERAS_BACKEND="jax",
-    )
-    assert failed == {}
+def test_model_core_and_an_error_of_export_where_tensorflow_cannot_be(tmp_path):
+    core = [name for name in MODULES if not name.startswith(WITH_TENSORFLOW)]
+    assert {"vlae_tf.backend", "vlae_tf.serving.client.client"} < set(core)
+    found = run_json(ON_JAX, json.dumps(core), tmp_path / "served", KERAS_BACKEND="jax")
+    assert found["failed"] == {}
+    assert found["registered"] == {"before": [False, False], "after": [True, True]}
+    assert "needs Keras' TensorFlow backend" in found["export"]
+    assert "Received: KERAS_BACKEND='jax'" in found["export"]
+    assert not any(tmp_path.iterdir())
 
 
-@pytest.fixture
-def small_defaults(monkeypatch):
-    """The parts that `VLAE` takes unless given, of a size that is built in a moment."""
-    vlae = importlib.import_module("vlae_tf.models.vlae")
-    parts = tiny.tiny_parts
-    for name, part in (
-        ("ResNetEncoder", "encoder"),
-        ("ResNetDecoder", "decoder"),
-        ("PixelCNNLikelihood", "likelihood_family"),
-    ):
-        monkeypatch.setattr(
-            vlae,
-            name,
-            lambda image_shape=(8, 8, 1), part=part, **options: parts(image_shape)[part],
-        )
+@pytest.mark.jax
+@pytest.mark.parametrize("name", ["VAE", "VLAE"])
+def test_a_model_loads_by_its_stand_in_in_the_registry(name, monkeypatch):
+    model = getattr(vlae_tf, name)((6, 6, 1), 3, **tiny_parts())
+    config = keras.saving.serialize_keras_object(model)
+    stand_in = vlae_tf._OnDemand(name)
+    monkeypatch.setitem(keras.saving.get_custom_objects(), f"vlae_tf>{name}", stand_in)
+    loaded = keras.saving.deserialize_keras_object(config)
+    assert type(loaded) is type(model)
+    loaded.set_weights(model.get_weights())
+    images = random_images(2)
+    np.testing.assert_array_equal(loaded.encode(images), model.encode(images))
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -3,8 +3,6 @@ from matplotlib.figure import Figure
 
 from tests.integrable import IMAGES, SHAPE, integrable_control, integrable_model
 from tests.tiny import all_images as all_images_of
-from vlae_tf.files import sha256
-from vlae_tf.runs import load_run
 
 
 @pytest.fixture(scope="session")
@@ -33,20 +31,6 @@ def all_images():
 @pytest.fixture
 def images():
     return IMAGES.copy()
-
-
-@pytest.fixture(scope="session")
-def load_once():
-    """`load_run`, with one model for each weights file, so that its functions are compiled once."""
-    models = {}
-
-    def load(folder, dtype=None):
-        key = sha256(folder / "model.weights.h5"), dtype
-        if key not in models:
-            models[key] = load_run(folder, dtype)
-        return models[key]
-
-    return load
 
 
 @pytest.fixture

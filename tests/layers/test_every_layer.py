@@ -100,7 +100,7 @@ def built(name):
     layers = [make(weight_norm=weight_norm) for weight_norm in (False, True)]
     symbols = [keras.Input(shape) for shape in shapes]
     model = keras.Model(symbols, flat([layer(*symbols) for layer in layers]))
-    return randomise(model), inputs_of(shapes)
+    return randomise(model), [ops.convert_to_tensor(x) for x in inputs_of(shapes)]
 
 
 def test_every_public_layer_is_tried_here():
@@ -115,7 +115,7 @@ def test_every_public_layer_is_tried_here():
 def test_one_image_serves_many_rows_of_conditioning(network):
     model, (image, maps) = built(network)
     network = next(layer for layer in model.layers if hasattr(layer, "receptive_field"))
-    expected = network(np.repeat(image[:1], 3, axis=0), maps)
+    expected = network(ops.repeat(image[:1], 3, axis=0), maps)
     np.testing.assert_allclose(network(image[:1], maps), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01
 

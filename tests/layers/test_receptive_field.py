@@ -1,5 +1,7 @@
 """Each network's window is what it says: to the pixel, in both directions."""
 
+import itertools
+
 import numpy as np
 import pytest
 from keras import ops
@@ -196,3 +198,52 @@ def test_papers_windows(width, height):
     above, left, right, slope = network.receptive_field
     assert (above, left + 1 + right) == (height, width)
     assert left == int(np.ceil((width - 1) / 2)) and slope == right
+
+
+def closed(mask, field):
+    """Whether no known pixel of one image sees an unknown one, by the definition of the window."""
+    known = np.argwhere(mask[0, :, :, 0])
+    unknown = np.argwhere(~mask[0, :, :, 0])
+    for (i, j), (row, column) in itertools.product(known.tolist(), unknown.tolist()):
+        up, side = i - row, column - j
+        furthest = min(field.right, field.slope * up) if up else -1
+        if 0 <= up <= field.above and -field.left <= side <= furthest:
+            return False
+    return True
+
+
+@jax
+@pytest.mark.parametrize(
+    "field",
+    [
+        ReceptiveField(1, 1, 1, 1),
+        ReceptiveField(2, 0, 3, 2),
+        ReceptiveField(0, 2, 0, 0),
+        ReceptiveField(0, 0, 0, 0),
+        # Wider and higher than the image.
+        ReceptiveField(9, 7, 6, 3),
+    ],
+)
+def test_a_mask_is_refused_if_and_only_if_a_known_pixel_sees_an_unknown_one(field):
+    random, verdicts = np.random.default_rng(0), set()
+    raster = np.arange(20).reshape(1, 4, 5, 1)
+    for count in range(20):
+        # All before a pixel in raster order, and then one pixel more or less.
+        mask = raster < random.integers(21)
+        mask.flat[random.integers(20)] ^= count % 2
+        allowed = closed(mask, field)
+        verdicts.add(allowed)
+        if allowed:
+            field.check_mask(mask)
+        else:
+            with pytest.raises(ValueError, match="`mask` must be closed under .* which it sees"):
+                field.check_mask(mask)
+    assert verdicts == ({True} if field == ReceptiveField(0, 0, 0, 0) else {True, False})
+
+
+@jax
+def test_a_refused_mask_names_the_pixels():
+    mask = np.zeros((2, 3, 4, 1), bool)
+    mask[1, 2, 1] = True
+    with pytest.raises(ValueError, match=r"pixel \(2, 1\) known but not \(2, 0\), which it sees"):
+        ReceptiveField(1, 1, 1, 1).check_mask(mask)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.gradients import randomise
 from tests.tiny import numpy_of
-from vlae_tf.networks import ResNetDecoder, ResNetEncoder
+from vlae_tf.layers import DenseBlock, ResidualBlock
+from vlae_tf.networks import ResNetDecoder, ResNetEncoder, Unconditional
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,51 @@ def test_blocks_that_do_not_fit_the_stages_are_refused(blocks):
 def test_an_image_that_cannot_be_halved_is_refused():
     with pytest.raises(ValueError, match=r"divisible by 4, for 3 stages. Received: image_shape="):
         ResNetDecoder((8, 10, 1), filters=[2, 2, 2])
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize(("block", "kind"), [("residual", ResidualBlock), ("dense", DenseBlock)])
+def test_blocks_are_of_the_kind_asked_for(block, kind):
+    encoder = ResNetEncoder(filters=[2, 4], blocks=[0, 1], units=5, block=block)
+    decoder = ResNetDecoder((4, 4, 1), 2, [2, 4], [0, 1], 5, block=block)
+    for network in (encoder, decoder):
+        assert network.block == block
+        assert [type(layer) for layer in network._blocks] == [kind] * 2
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ResNetEncoder(block="wide"), "`block` must be one of 'residual', 'dense'"),
+        (lambda: ResNetEncoder(filters=[]), "`filters` must be a list of one or more integers"),
+        (lambda: ResNetEncoder(units=0), "`units` must be an integer, at least 1. Received: units"),
+        (lambda: ResNetEncoder(dropout=1.0), "`dropout` must be .* less than 1. Received: dropout"),
+        (lambda: ResNetDecoder((4, 4, 1), maps=0), "`maps` must be an integer, at least 1"),
+        (lambda: ResNetDecoder((4, 4), maps=2), "`image_shape` must be three positive integers"),
+        (
+            lambda: ResNetDecoder((8, 8, 1), filters=[2, 2], code_shape=(2, 2, 3)),
+            r"of the smallest map, \(4, 4\). Received: code_shape=\(2, 2, 3\)",
+        ),
+    ],
+)
+def test_invalid_arguments_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.jax
+def test_maps_without_a_code_are_those_of_one_zero_for_every_image():
+    decoder = ResNetDecoder((4, 4, 1), 2, [2], 1, 5, dropout=0.5, seed=0)
+    control = Unconditional(decoder)
+    codes = np.random.default_rng(0).normal(size=(3, 2)).astype("float32")
+    control(codes)
+    randomise(control)
+    maps = numpy_of(control(codes))
+    expected = numpy_of(decoder(np.zeros((1, 1), "float32")))
+    np.testing.assert_array_equal(maps, np.repeat(expected, 3, axis=0))
+    assert control.image_shape == (4, 4, 1) and not control.reads_code
+    # In training all images share one noise too: the control is one distribution.
+    noisy = numpy_of(control(codes, training=True))
+    np.testing.assert_array_equal(noisy[1:], noisy[:-1])
+    assert np.any(noisy != maps)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.tiny import random_images
+from tests.tiny import random_images, tiny_recipe
 from vlae_tf.datasets import DATASETS
 from vlae_tf.runs import Recipe
 from vlae_tf.runs.parts import build_part
@@ -134,6 +134,24 @@ def test_recipe_builds_at_full_size(name):
         model = recipe.build_model(DATASETS[recipe.dataset].image_shape)
     assert model.latent_dim == recipe.model["latent_dim"] and model.levels == recipe.levels
     assert model.count_params() > 500_000
+
+
+def test_parameters_are_counted_without_values():
+    recipe = tiny_recipe("digits.npz")
+    assert recipe.count_params((8, 8, 1)) == recipe.build_model((8, 8, 1)).count_params()
+
+
+def test_list_of_recipes_names_each_whole(capsys, monkeypatch):
+    """Piped: a line a recipe, with its data set, parameters, epochs, and time where measured."""
+    from vlae_tf.cli.training import recipes
+
+    monkeypatch.setattr(Recipe, "names", lambda: ["mnist_static", "mnist_static_paper"])
+    recipes()
+    head, *rows = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert head == ["recipe", "data set", "parameters", "epochs", "measured time"]
+    assert rows[0][:4] == ["mnist_static", "mnist_static", "2,679,698", "38"]
+    assert rows[0][4].startswith("6 h ") and rows[0][4].endswith("(64 epochs)")
+    assert rows[1] == ["mnist_static_paper", "mnist_static", "5,266,611", "200", ""]
 
 
 # Sizes that decide how long a step takes, and those that leave the kind of layers as it is.

@@ -1,6 +1,9 @@
-"""python killed_run.py RECIPE OUT: trains twice, each time until it is killed (as by kill -9), first
-after 5 steps, then in the middle of writing its second checkpoint. Each is a process of its own,
-made by a fork: what takes long, the imports, is done once. Prints the signals that ended them."""
+"""python killed_run.py RECIPE OUT: trains twice, each time until it is killed (as by kill -9):
+first after 5 steps, then in the middle of writing its second checkpoint.
+
+Each is a process of its own, made by a fork, so that the imports are done once. Prints the signals
+that ended them.
+"""
 
 import os
 import signal
@@ -23,13 +26,13 @@ class Killer(keras.callbacks.Callback):
 
 def count(what):
     counts[what] += 1
-    if (what, counts[what]) == killed_at:
+    if (what, counts[what]) == (where, number):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def half_written(source, target):
     if str(target).endswith("latest.weights.h5"):
-        if killed_at == ("write", counts["write"] + 1):
+        if (where, number) == ("write", counts["write"] + 1):
             os.truncate(source, os.path.getsize(source) // 2)
         count("write")
     replace(source, target)
@@ -37,7 +40,7 @@ def half_written(source, target):
 
 replace = os.replace
 files.os.replace = half_written
-for killed_at in (("step", 5), ("write", 2)):
+for where, number in (("step", 5), ("write", 2)):  # noqa: B007
     process = os.fork()
     if not process:
         train(Recipe.load(recipe), out, callbacks=[Killer()], verbose=0)

@@ -1,5 +1,7 @@
 """The guard names what went wrong first, and when."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -11,13 +13,15 @@ pytestmark = pytest.mark.jax
 
 
 class TwoTerms(keras.Model):
-    """reconstruction and kl are the means of the two columns of the input, each times a weight."""
+    """Its terms are the means of the two columns of the input, each times a weight."""
 
-    def __init__(self):
+    def __init__(self, *names):
         super().__init__()
+        terms = {"elbo": "nats", names[0]: "nats", names[1]: ""}
+        self.objective = types.SimpleNamespace(terms=terms)
         self.scale = self.add_weight(shape=(2,), initializer="ones", name="scale")
         self.other = self.add_weight(shape=(), initializer="zeros", name="other")
-        self.trackers = [keras.metrics.Mean(name=name) for name in ("reconstruction", "kl")]
+        self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
 
     def call(self, x):
@@ -32,12 +36,12 @@ class TwoTerms(keras.Model):
         return ops.sum(terms) + steep
 
 
-def fit(bad=None, value=np.nan, rows=5, **kwargs):
+def fit(bad=None, value=np.nan, rows=5, terms=("reconstruction", "kl"), **kwargs):
     """Epochs of 5 steps, of which the third is bad in one column."""
     x = np.zeros((rows, 3), "float32")
     if bad is not None:
         x[2, bad] = value
-    model = TwoTerms()
+    model = TwoTerms(*terms)
     model.compile("sgd")
     model.fit(x, batch_size=1, epochs=3, verbose=0, shuffle=False, callbacks=[NaNGuard(**kwargs)])
     return model
@@ -52,6 +56,15 @@ def test_good_training_is_left_alone():
 def test_bad_term_is_named_with_its_step(column, term, value):
     with pytest.raises(FloatingPointError, match=f"at step 3 .epoch 1.: {term} is {value} [^,]*,"):
         fit(column, value)
+
+
+def test_any_term_that_the_objective_declares_is_looked_at():
+    with pytest.raises(
+        FloatingPointError, match="3 .*: mmd is nan .a term of the objective.[.]"
+    ):
+        fit(1, terms=("reconstruction", "mmd"))
+    with pytest.raises(FloatingPointError, match="kl_1 is nan .a term of the objective, nats.[.]"):
+        fit(0, terms=("kl_1", "mmd"))
 
 
 def test_bad_gradient_is_told_from_a_bad_loss_and_its_weights_are_named():
@@ -72,5 +85,7 @@ def test_weights_are_looked_at_before_an_epoch_ends():
 
 
 def test_wrong_every():
-    with pytest.raises(ValueError, match="`every` must be a positive integer. Received: every=0"):
+    with pytest.raises(
+        ValueError, match="`every` must be an integer, at least 1. Rec.*every=0"
+    ):
         NaNGuard(every=0)

@@ -1,6 +1,5 @@
 """Commands that make a model and measure it."""
 
-import dataclasses
 import json
 import pathlib
 from typing import Annotated
@@ -12,11 +11,41 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from vlae_tf.cli.application import DataDir, Dtype, Seed, Source, app, command_line, console
+from vlae_tf.cli.tables import print_table
+
+
+@app.command()
+def recipes():
+    """The recipes that come with the package: data set, size, length, and measured time.
+
+    The time is that of the entry of the zoo with the same name, over all of its epochs, on the
+    hardware that its run.json names.
+    """
+    from vlae_tf import zoo
+    from vlae_tf.datasets import DATASETS
+    from vlae_tf.runs import Recipe
+
+    rows = []
+    with Console(stderr=True).status("Counting parameters"):
+        for name in Recipe.names():
+            recipe = Recipe.load(name)
+            parameters = recipe.count_params(DATASETS[recipe.dataset].image_shape)
+            time = _measured_time(zoo.folder(name)) if name in zoo.list() else ""
+            rows.append([name, recipe.dataset, f"{parameters:,}", str(recipe.epochs), time])
+    print_table(["recipe", "data set", "parameters", "epochs", "measured time"], rows)
+
+
+def _measured_time(folder):
+    """Of all epochs of an entry: those of its run, and of the runs that it continued."""
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    runs = [record, record.get("earlier", {"epochs": 0, "wall_time_s": 0})]
+    minutes = round(sum(run["wall_time_s"] for run in runs) / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min ({sum(run['epochs'] for run in runs)} epochs)"
 
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a JSON file.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a JSON file.")],
     out: Annotated[pathlib.Path, typer.Option(help="Folder of the run.")],
     control: Annotated[
         bool, typer.Option("--control", help="The same decoder without a code, to compare with.")
@@ -28,20 +57,21 @@ def train(
         str | None, typer.Option(help="float32 or mixed_bfloat16, in place of the recipe's.")
     ] = None,
     data_dir: DataDir = None,
-    tensorboard: Annotated[bool, typer.Option(help="Also write TensorBoard logs.")] = False,
+    tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs too.")] = False,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
 ):
-    """Train the model of a recipe.
+    """Train the model of a recipe (`vlae-tf recipes` lists them).
 
-    Started again with the same folder, an interrupted run goes on to the same result.
+    Run the same command again to continue an interrupted run, to the same result.
     """
     from vlae_tf import training
+    from vlae_tf.runs import Recipe
 
-    chosen = training.Recipe.load(recipe)
+    chosen = Recipe.load(recipe)
     if control:
         chosen = chosen.control()
     changes = {"epochs": epochs, "dtype": dtype}
-    chosen = dataclasses.replace(chosen, **{k: v for k, v in changes.items() if v is not None})
+    chosen = chosen.replace(**{k: v for k, v in changes.items() if v is not None})
     _tell_of_slow_policy(chosen.dtype)
     training.train(
         chosen,
@@ -59,12 +89,14 @@ def evaluate(
     source: Source,
     split: Annotated[str, typer.Option(help="Split of the run's data set.")] = "test",
     importance_samples: Annotated[int, typer.Option(help="Codes drawn for each image.")] = 256,
-    images: Annotated[int | None, typer.Option(help="Only so many, drawn at random.")] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Evaluate a random subset of this size.")
+    ] = None,
     control: Annotated[
-        str | None, typer.Option(help="Run of the same decoder without a code, put beside.")
+        str | None, typer.Option(help="Folder of the control run, reported next to the model.")
     ] = None,
     out: Annotated[
-        pathlib.Path | None, typer.Option(help="File to write; metrics.json of the run if absent.")
+        pathlib.Path | None, typer.Option(help="File to write; by default metrics.json of the run.")
     ] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
@@ -72,8 +104,8 @@ def evaluate(
 ):
     """Likelihood with its standard error, ELBO, KL, code bits, active units.
 
-    Likelihoods with other numbers of images or samples that the file holds already are kept.
-    An interrupted evaluation, started again with the same arguments, goes on.
+    Likelihoods that the file already holds, of other numbers of images or samples, are kept.
+    Run the same command again to continue an interrupted evaluation.
     """
     from vlae_tf import evaluation, zoo
 

@@ -31,12 +31,12 @@ _FOLDER = pathlib.Path(__file__).parent / "recipes"
 class Recipe:
     """A training run: data set, model, objective, optimiser, length, seed.
 
-    A *part* is data in Keras' own form, `{"class_name": "ResNetEncoder", "config": {...}}`, where
-    `config` holds arguments of the class; what is in a `config.json` can be copied. A name is looked
+    A *part* is data in Keras' own form, `{"class_name": "ResNetEncoder", "config": {...}}`, whose
+    config holds arguments of the class; parts can be copied from a `config.json`. A name is looked
     up among the classes of vlae_tf, then among those registered with Keras (a class of your own
-    too), then in `keras.layers`, `keras.optimizers` and `keras.optimizers.schedules`. What the
-    model knows (`latent_dim`, `image_shape`, `output_channels`, `dtype`, `seed`) need not be
-    repeated.
+    too), then in Keras' own rooms (`keras.layers`, `keras.optimizers`, its `schedules`). What the
+    model knows (`latent_dim`, `image_shape`, `output_channels`, `dtype`, `seed`) need not be said
+    where the class has an argument of that name.
 
     Args:
         dataset: name in `vlae_tf.datasets`, or path to own images (.npz, .npy, or a folder).
@@ -236,6 +236,17 @@ class Recipe:
         )
 
     # === Building ===
+
+    def count_params(self, image_shape):
+        """Number of weights of the model for images of this shape, without values for them.
+
+        Example:
+            >>> from vlae_tf.runs import Recipe
+            >>> Recipe.load("mnist_static").count_params((28, 28, 1))
+            2679698
+        """
+        with keras.StatelessScope(initialize_variables=False):
+            return self.build_model(image_shape).count_params()
 
     @property
     def levels(self):

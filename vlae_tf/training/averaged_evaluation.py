@@ -6,10 +6,11 @@ from keras import ops
 
 
 class AveragedEvaluation(keras.callbacks.Callback):
-    """Validates with the optimiser's averaged weights; training continues from its own, bit for bit.
+    """Validates with the optimiser's averaged weights; training continues from its own weights.
 
     `keras.callbacks.SwapEMAWeights` does the same, but exchanges the two on TensorFlow by adding
-    and subtracting, so that each validation would leave its rounding in the weights.
+    and subtracting, so that each validation would leave its rounding in the weights. Here they
+    stay the same, bit for bit.
 
     Example:
         >>> import keras, numpy as np

@@ -34,8 +34,8 @@ class AveragedOptimizer:
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
-        cls = averaged(find_class(config.pop("optimizer")))
-        return super(AveragedOptimizer, cls).from_config(config)
+        kind = averaged(find_class(config.pop("optimizer")))
+        return super(AveragedOptimizer, kind).from_config(config)
 
 
 @functools.cache

@@ -8,14 +8,14 @@ from vlae_tf.backend import BACKEND
 
 
 def slow_policy_notice(dtype, cpu_info="/proc/cpuinfo"):
-    """A sentence that tells of a policy too slow to train with here, or None.
+    """A sentence about a policy that is too slow to train with here, or None.
 
     TensorFlow multiplies bfloat16 with oneDNN on CPUs with AVX-512 and with Eigen on others, many
     times slower than float32: an epoch that takes minutes there takes hours.
 
     Args:
-        dtype: Keras' policy, by name.
-        cpu_info: the file in which Linux describes the CPU; where there is none, nothing is known.
+        dtype: name of a policy of Keras.
+        cpu_info: file in which Linux describes the CPU; without it, there is nothing to say.
 
     Example:
         >>> from vlae_tf.training.slow_policy import slow_policy_notice
