@@ -48,6 +48,7 @@ setup(
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pillow>=10",
+        "pydantic>=2",
         "rich>=13",
         "scipy>=1.11",
         # Used by keras.callbacks.TensorBoard and keras-tuner; TensorFlow no longer brings it.

@@ -8,7 +8,6 @@ it. With a trained model the precisions are compared in nats as well.
 """
 
 import argparse
-import dataclasses
 import time
 
 import numpy as np
@@ -43,7 +42,7 @@ def main():
     def build(dtype):
         if arguments.source is not None:
             return zoo.load_source(arguments.source, dtype)
-        recipe = dataclasses.replace(Recipe.load("mnist_static"), dtype=dtype)
+        recipe = Recipe.load("mnist_static").replace(dtype=dtype)
         return recipe.build_model((28, 28, 1))
 
     models = {dtype: build(dtype) for dtype in DTYPES}

@@ -9,7 +9,6 @@ each measurement is a process of its own; the two kinds take turns.
 """
 
 import argparse
-import dataclasses
 import multiprocessing
 import time
 
@@ -19,6 +18,7 @@ from rich.progress import track
 
 from vlae_tf.datasets import DATASETS
 from vlae_tf.runs import Recipe
+from vlae_tf.training import recipe_optimizer
 
 
 def main():
@@ -30,7 +30,7 @@ def main():
     parser.add_argument("--control", action="store_true", help="the decoder without a code")
     arguments = parser.parse_args()
 
-    recipe = dataclasses.replace(Recipe.load(arguments.recipe), dtype=arguments.dtype)
+    recipe = Recipe.load(arguments.recipe).replace(dtype=arguments.dtype)
     if arguments.control:
         recipe = recipe.control()
     seconds = {False: [], True: []}
@@ -58,7 +58,7 @@ def step_seconds(recipe, steps, generator):
     shape = (recipe.batch_size, *DATASETS[recipe.dataset].image_shape)
     images = np.random.default_rng(0).integers(0, recipe.levels, shape, "uint8")
     model = recipe.build_model(shape[1:])
-    model.compile(recipe.optimizer(steps), jit_compile=recipe.jit_compile)
+    model.compile(recipe_optimizer(recipe, steps), jit_compile=recipe.jit_compile)
     times = []
     for _ in range(5 + steps):
         start = time.perf_counter()

@@ -7,7 +7,6 @@ rounds: what else the machine does slows both alike.
 """
 
 import argparse
-import dataclasses
 import time
 
 import keras
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from vlae_tf.datasets import DATASETS
 from vlae_tf.runs import Recipe
+from vlae_tf.training import recipe_optimizer
 
 DTYPES = ("float32", "mixed_bfloat16")
 
@@ -35,9 +35,9 @@ def main():
     images = np.random.default_rng(0).integers(0, recipe.levels, (count, *shape), "uint8")
 
     def compiled(dtype):
-        model = dataclasses.replace(recipe, dtype=dtype).build_model(images.shape[1:])
+        model = recipe.replace(dtype=dtype).build_model(images.shape[1:])
         jit_compile = recipe.jit_compile or keras.backend.backend() == "jax"
-        model.compile(recipe.optimizer(arguments.steps), jit_compile=jit_compile)
+        model.compile(recipe_optimizer(recipe, arguments.steps), jit_compile=jit_compile)
         return model
 
     models = {dtype: compiled(dtype) for dtype in DTYPES}

@@ -74,7 +74,7 @@ CORNERS = {
     ("models", "files"): [(0.8, 6.3)],
     ("models", "networks"): [(2.5, 5.8)],
     ("models", "seeds"): [(8.42, 5.6), (8.42, 1.2)],
-    ("objectives", "checks"): [(8.85, 2.6), (8.85, 1.6)],
+    ("objectives", "layers"): [(7.0, 3.5)],
     ("datasets", "checks"): [(2.5, 0.6)],
 }
 KINDS = {"without Keras": "#e8e8e8", "Keras": "#d6e6f5", "may import TensorFlow": "#fbe3c5"}

@@ -16,6 +16,7 @@ from vlae_tf.zoo import catalogue
 
 COMMANDS = (
     ["train"],
+    ["recipes"],
     ["evaluate"],
     ["sample"],
     ["reconstruct"],
@@ -45,9 +46,8 @@ def is_png(path):
     return path.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.fixture
-def untrained(monkeypatch):
-    """`vlae-tf train` leaves the folder of a run whose model is as it was before training."""
+def train_nothing(monkeypatch):
+    """From here on `vlae-tf train` leaves a run whose model is as it was before training."""
 
     def train(recipe, out, **_):
         untrained_run(out, recipe, (8, 8, 1))
@@ -93,8 +93,9 @@ def test_from_a_recipe_to_a_zoo_entry(tiny_recipe_file, tiny_run, tmp_path, monk
 
 
 def test_control_is_trained_and_put_beside(
-    tiny_recipe_file, tiny_run, tmp_path, untrained, loading
+    tiny_recipe_file, tiny_run, tmp_path, loading, monkeypatch
 ):
+    train_nothing(monkeypatch)
     control, out = tmp_path / "control", tmp_path / "metrics.json"
     recipe = json.loads(tiny_recipe_file.read_text())
     (tmp_path / "recipe.json").write_text(json.dumps(recipe | {"dtype": "mixed_bfloat16"}))
@@ -126,11 +127,12 @@ def search_file(tiny_recipe_file, tmp_path):
     return path
 
 
-def test_search_for_the_size_of_the_code(search_file, tmp_path, untrained):
+def test_search_for_the_size_of_the_code(search_file, tmp_path, monkeypatch):
     out = tmp_path / "search"
-    arguments = ["--latent-sizes", "1,2", "--images", 8, "--importance-samples", 2, "--quiet"]
+    arguments = ["--latent-sizes", "2", "--images", 8, "--importance-samples", 2, "--quiet"]
     output = run("tune", search_file, "--out", out, *arguments)
     assert "Best: trial" in output and "latent_dim" in output
+    train_nothing(monkeypatch)
     run("train", out / "best_recipe.json", "--out", tmp_path / "run", "--quiet")
     assert is_png(out / "curves.png") and is_png(out / "reconstructions.png")
 
@@ -175,10 +177,21 @@ def test_pictures(tiny_zoo, tmp_path, loading):
     assert all(is_png(tmp_path / f"{name}.png") for name in ("samples", "again", "own"))
 
 
-def test_export_goes_into_the_next_version(tiny_zoo, tmp_path, loading):
-    (tmp_path / "served" / "1").mkdir(parents=True)
-    run("export", "tiny", tmp_path / "served")
-    assert sorted(path.name for path in (tmp_path / "served").iterdir()) == ["1", "2"]
+def test_export_of_an_entry(tiny_zoo, tmp_path, loading, monkeypatch):
+    # What an export writes, and into which version, is tested with `saved_model`.
+    calls = []
+
+    def export(*arguments, **options):
+        calls.append((arguments, options))
+        return tmp_path / "served" / "1"
+
+    monkeypatch.setattr("vlae_tf.saved_model.export", export)
+    output = run("export", "tiny", tmp_path / "served", "--batch-sizes", "1,2")
+    assert "served/1" in output.replace("\n", "")
+    [((model, folder, version), options)] = calls
+    assert model is zoo.load("tiny") and (folder, version) == (tmp_path / "served", None)
+    assert (options["importance_samples"], options["batch_sizes"]) == (16, [1, 2])
+    assert options["warmup_images"] is None and not options["xla"] and not options["png"]
 
 
 def test_demo_compares_what_is_served(tiny_zoo, tmp_path, loading, monkeypatch):
@@ -227,7 +240,10 @@ def test_the_table_goes_between_the_marks(tiny_zoo, tmp_path):
     [
         (["sample", "clowntown"], "one of the zoo's entries: tiny"),
         (["sample", "tiny", "--n", "0"], "`n` must be an integer, at least 1"),
-        (["sample", "tiny", "--temperature", "-1"], "`temperature` must be a finite number, at least 0"),
+        (
+            ["sample", "tiny", "--temperature", "-1"],
+            "`temperature` must be a finite number, at least 0",
+        ),
         (["train", "clowntown", "--out", "run"], "one of the recipes"),
         (["evaluate", "tiny", "--importance-samples", "0"], "`importance_samples` must be"),
         (["reconstruct", "tiny", "--images", "nowhere"], "nowhere"),

@@ -120,13 +120,29 @@ def test_model_core_and_an_error_of_export_where_tensorflow_cannot_be(tmp_path):
 def test_a_model_loads_by_its_stand_in_in_the_registry(name, monkeypatch):
     model = getattr(vlae_tf, name)((6, 6, 1), 3, **tiny_parts())
     config = keras.saving.serialize_keras_object(model)
-    stand_in = vlae_tf._OnDemand(name)
+    stand_in = vlae_tf._OnDemand("models", name)
     monkeypatch.setitem(keras.saving.get_custom_objects(), f"vlae_tf>{name}", stand_in)
     loaded = keras.saving.deserialize_keras_object(config)
     assert type(loaded) is type(model)
     loaded.set_weights(model.get_weights())
     images = random_images(2)
     np.testing.assert_array_equal(loaded.encode(images), model.encode(images))
+
+
+@pytest.fixture
+def small_defaults(monkeypatch):
+    """The parts that `VLAE` takes unless given, of a size that is built in a moment."""
+    vlae = importlib.import_module("vlae_tf.models.vlae")
+    for name, part in (
+        ("ResNetEncoder", "encoder"),
+        ("ResNetDecoder", "decoder"),
+        ("PixelCNNLikelihood", "likelihood_family"),
+    ):
+        monkeypatch.setattr(
+            vlae,
+            name,
+            lambda image_shape=(8, 8, 1), part=part, **options: tiny_parts(image_shape)[part],
+        )
 
 
 @pytest.mark.parametrize("name", MODULES)

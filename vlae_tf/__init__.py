@@ -60,5 +60,8 @@ class _OnDemand:
 
 if _keras := sys.modules.get("keras"):
     # A model, and the optimiser that it may have been compiled with.
-    for _room, _name in (*(("models", name) for name in _MODELS), ("training", "AveragedOptimizer")):
+    for _room, _name in (
+        *(("models", name) for name in _MODELS),
+        ("training", "AveragedOptimizer"),
+    ):
         _keras.saving.get_custom_objects().setdefault(f"vlae_tf>{_name}", _OnDemand(_room, _name))

@@ -66,7 +66,7 @@ def check_integers(values, name, least=1, length=None):
 
 def check_choice(value, name, choices):
     """`value`, if it is one of `choices`."""
-    if value not in choices:
+    if value not in list(choices):
         shown = ", ".join(map(repr, choices))
         refuse(name, f"one of {shown}", value)
     return value
@@ -235,7 +235,7 @@ def check_dtype(dtype):
 
 
 def check_data(data, image_shape, levels=2):
-    """As `check_images`, for all that `fit`, `evaluate` and `predict` take.
+    """`check_images` for all that `fit`, `evaluate` and `predict` take.
 
     The first batch of a `keras.utils.PyDataset` is checked. Only the shape of a `tf.data.Dataset`
     is, where it is known: reading from it would use up randomness. Generators are not checked.

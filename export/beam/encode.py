@@ -5,18 +5,17 @@
 The input is cut into units of work: a TFRecord file, or --unit-size pictures in a row. Each unit
 becomes one file of codes, `OUTPUT/codes-<unit>.parquet`, with the columns
 
-    id         of the image: its path, or path#number in a TFRecord file
-    code       list of float32, the posterior mean
+    id         path of the image, or path#number in a TFRecord file
+    code       list of float32, the centre of the posterior
     code_bits  KL(q(z | x) || p(z)) in bits
 
-written to another name first and then renamed, as the last thing that is done for the unit: the
-same command, started again, does the units that have no file yet. Images that cannot be encoded
-are counted and set aside in `OUTPUT/bad-<unit>.jsonl`, with the reason; they stop nothing.
+The file is written to another name and renamed at the end of the unit: the same command, started
+again, does the units that have no file yet. Images that fail are counted and listed in
+`OUTPUT/bad-<unit>.jsonl` with the reason, and the others are encoded all the same.
 
 A TFRecord file holds `tf.train.Example`s whose feature `image` (--feature) is an encoded picture,
-as those of TensorFlow Datasets are, or the bytes of the pixels. For a binary model, grey pictures
-become those of 0 and 1 that it takes: 1 where the intensity is at least --threshold. A model of 256
-levels takes the pixels as they are.
+as in TensorFlow Datasets, or the bytes of the pixels. For a binary model, grey pixels of at least
+--threshold become 1 and the others 0. A model of 256 levels gets the pixels unchanged.
 
 All other options are Beam's, such as --runner.
 """
@@ -161,11 +160,10 @@ class ReadUnit(beam.DoFn):
 
 
 def count_levels(encode, shape):
-    """How many levels a pixel of the model has: 2, or 256."""
-    # A binary model answers nothing but NaN to what is not of 0 and 1. The code alone does not
-    # tell: it may be empty.
+    """The number of levels of the model's pixels: 2, or 256."""
+    # A binary model answers NaN to other pixels than 0 and 1.
     answer = encode(image=tf.fill((1, *shape), tf.constant(255, tf.uint8)))
-    return 2 if all(np.isnan(value).all() for value in answer.values()) else 256
+    return 2 if np.isnan(answer["code"]).all() else 256
 
 
 class Encoder(ModelHandler):

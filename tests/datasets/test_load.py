@@ -111,9 +111,9 @@ def test_fit_takes_the_pipeline():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"batch_size": 0}, "positive integer or None. Received: batch_size=0"),
+        ({"batch_size": 0}, "an integer, at least 1. Received: batch_size=0"),
         ({"batch_size": "8"}, "Received: batch_size='8'"),
-        ({"split": "all"}, "must be one of train.*Received: split='all'"),
+        ({"split": "all"}, "must be one of 'train'.*Received: split='all'"),
         ({"image_shape": (4, 4, 3)}, r"`image_shape` \(4, 4, 3\).*Received: .*\(4, 4, 1\)"),
         ({"source": np.ones((4, 2, 2, 1), np.uint8), "binarise": True}, "binary already"),
         ({"source": "mnits"}, "name of a data set.*mnist_static.*'mnits'"),

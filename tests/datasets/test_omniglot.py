@@ -3,8 +3,6 @@ import pytest
 
 from vlae_tf.datasets.omniglot import random_order, shrink
 
-pytestmark = pytest.mark.jax
-
 
 def random_strokes(n, size):
     return (np.random.default_rng(0).random((n, size, size)) < 0.2).astype(np.uint8)
@@ -26,6 +24,7 @@ def test_shrinking_105_to_28_is_by_area():
     np.testing.assert_array_equal(small[..., 0], np.round(255 * blocks))
 
 
+@pytest.mark.jax
 def test_the_random_order_does_not_depend_on_the_order_given():
     strokes = random_strokes(50, 8)
     ordered = strokes[random_order(strokes)]

@@ -105,7 +105,7 @@ def test_a_source_that_cannot_be_used_is_named(source, words):
 
 
 def test_an_unknown_split_lists_those_known():
-    with pytest.raises(ValueError, match="train, validation, test.*Received: split='valid'"):
+    with pytest.raises(ValueError, match="'train', 'validation', 'test'.*Received: split='valid'"):
         load_arrays(random_images(), "valid")
 
 
@@ -176,7 +176,7 @@ def test_another_file_is_refused(tmp_path):
     ("image_shape", "words"),
     [
         ((5, 4, 3), r"array must have the `image_shape` \(5, 4, 3\). Received: .*\(5, 4, 1\)"),
-        ((5, 4), r"must be \(height, width, channels\).*Received: image_shape=\(5, 4\)"),
+        ((5, 4), r"integers, \(height, width, channels\).*Received: image_shape=\(5, 4\)"),
         ((5, 4, 2), "with 1 or 3 channels"),
     ],
 )

@@ -32,7 +32,9 @@ def test_an_entry_cannot_be_changed():
 
 
 def test_an_unknown_name_lists_those_known():
-    with pytest.raises(ValueError, match="Known: mnist_static, .*Received: name='mnist'"):
+    with pytest.raises(
+        ValueError, match="`name` must be one of 'mnist_static', .*Received: name='mnist'"
+    ):
         info("mnist")
 
 

@@ -7,7 +7,7 @@ from tests import tiny
 from vlae_tf.runs import data
 from vlae_tf.training import train
 
-SIZES = {"filters": [2], "blocks": 1, "units": 8, "dropout": 0.2, "weight_norm": True}
+SIZES = {"filters": [2], "blocks": 0, "units": 4, "dropout": 0.2, "weight_norm": True}
 
 
 def make_recipe(dataset, **fields):

@@ -79,28 +79,47 @@ def test_run_record_tells_how_the_run_was_made(finished):
     assert part["hardware"]["cpu"] and part["hardware"]["cores"] > 0
 
 
-def test_run_record_tells_of_the_runs_before(finished, images, run_recipe, tmp_path):
-    def record(folder):
-        return json.loads((folder / "run.json").read_text())
+@pytest.fixture(scope="module")
+def continued(finished, images, run_recipe, tmp_path_factory):
+    """A run from the weights of the finished one, with another optimiser and several batches to an
+    update: the folder, the recipe, and the model it gave."""
+    config = {"gradient_accumulation_steps": 2, "use_ema": False}
+    recipe = run_recipe(
+        images,
+        epochs=2,
+        initial_weights=str(finished[0] / "model.weights.h5"),
+        optimizer={"class_name": "Adam", "config": config},
+        schedule=None,
+    )
+    folder = tmp_path_factory.mktemp("continued") / "run"
+    return folder, recipe, train(recipe, folder, verbose=0)
 
-    first, model = finished
-    assert "earlier" not in record(first)
-    weights, second, third = first / "model.weights.h5", tmp_path / "second", tmp_path / "third"
-    recipe = run_recipe(images, epochs=1, initial_weights=str(weights))
-    assert_same(first_weights(recipe), model.get_weights())
-    train(recipe, second, verbose=0)
-    totals = {key: record(first)[key] for key in ("epochs", "wall_time_s")}
-    assert record(second)["earlier"] == totals and totals["epochs"] == 3
 
-    totals = {key: round(value + record(second)[key], 1) for key, value in totals.items()}
-    third.mkdir()
-    callback = RunRecord(third, initial_weights=second / "model.weights.h5")
-    callback.set_model(model)
+def test_run_record_tells_of_the_runs_before(finished, continued, tmp_path):
+    def totals(folder):
+        record = json.loads((folder / "run.json").read_text())
+        return {key: record[key] for key in ("epochs", "wall_time_s")}, record.get("earlier")
+
+    (first, earlier), (second, before) = totals(finished[0]), totals(continued[0])
+    assert earlier is None and before == first and first["epochs"] == 3
+    callback = RunRecord(tmp_path, initial_weights=continued[0] / "model.weights.h5")
+    callback.set_model(finished[1])
     callback.on_train_begin()
     callback.on_epoch_end(0)
-    assert record(third)["earlier"] == totals and totals["epochs"] == 4
+    both = {key: round(first[key] + second[key], 1) for key in first}
+    assert totals(tmp_path)[1] == both and both["epochs"] == 5
     # Resumed where the first run is no longer at hand:
-    assert RunRecord(third, initial_weights="gone/model.weights.h5").facts == {"earlier": totals}
+    assert RunRecord(tmp_path, initial_weights="gone/model.weights.h5").facts == {"earlier": both}
+
+
+def test_several_batches_to_an_update(continued):
+    """A resumed run finds its epoch, though the updates are fewer; without averages, the weights
+    themselves are kept."""
+    folder, recipe, model = continued
+    assert (int(model.optimizer.iterations), int(model.optimizer.variables[0])) == (3, 6)
+    last, kept = (arrays(folder / f"{name}.weights.h5") for name in ("latest", "model"))
+    assert kept and all((last[name] == kept[name]).all() for name in kept)
+    assert_same(train(recipe, folder, verbose=0).get_weights(), model.get_weights())
 
 
 def test_nothing_half_written_remains(finished):
@@ -222,6 +241,11 @@ def test_first_weights_follow_from_the_seed(images, run_recipe):
     assert any((weight != other).any() for weight, other in zip(weights, others, strict=True))
 
 
+def test_initial_weights(finished, images, run_recipe):
+    recipe = run_recipe(images, initial_weights=str(finished[0] / "model.weights.h5"))
+    assert_same(first_weights(recipe), finished[1].get_weights())
+
+
 def test_missing_initial_weights(images, run_recipe, tmp_path):
     recipe = run_recipe(images, initial_weights="none.weights.h5")
     with pytest.raises(ValueError, match="must be a file of weights.*none.weights.h5"):
@@ -242,14 +266,3 @@ def test_diverging_run_is_stopped_with_nothing_spoilt(images, run_recipe, tmp_pa
     with pytest.raises(FloatingPointError, match="Training stopped at step [123] .epoch 1."):
         train(recipe, tmp_path, verbose=0)
     assert not list(tmp_path.glob("*.weights.h5"))
-
-
-def test_several_batches_to_an_update(images, run_recipe, tmp_path):
-    """With another optimiser; a resumed run finds its epoch, though the updates are fewer."""
-    adam = {"class_name": "Adam", "config": {"gradient_accumulation_steps": 2, "use_ema": False}}
-    recipe = run_recipe(images, model=TINY_MODEL, optimizer=adam, schedule=None, epochs=2)
-    model = train(recipe, tmp_path, verbose=0)
-    assert (int(model.optimizer.iterations), int(model.optimizer.variables[0])) == (3, 6)
-    last, kept = (arrays(tmp_path / f"{name}.weights.h5") for name in ("latest", "model"))
-    assert kept and all((last[name] == kept[name]).all() for name in kept)
-    assert_same(train(recipe, tmp_path, verbose=0).get_weights(), model.get_weights())

@@ -59,9 +59,7 @@ def test_bad_term_is_named_with_its_step(column, term, value):
 
 
 def test_any_term_that_the_objective_declares_is_looked_at():
-    with pytest.raises(
-        FloatingPointError, match="3 .*: mmd is nan .a term of the objective.[.]"
-    ):
+    with pytest.raises(FloatingPointError, match="3 .*: mmd is nan .a term of the objective.[.]"):
         fit(1, terms=("reconstruction", "mmd"))
     with pytest.raises(FloatingPointError, match="kl_1 is nan .a term of the objective, nats.[.]"):
         fit(0, terms=("kl_1", "mmd"))
@@ -85,7 +83,5 @@ def test_weights_are_looked_at_before_an_epoch_ends():
 
 
 def test_wrong_every():
-    with pytest.raises(
-        ValueError, match="`every` must be an integer, at least 1. Rec.*every=0"
-    ):
+    with pytest.raises(ValueError, match="`every` must be an integer, at least 1. Rec.*every=0"):
         NaNGuard(every=0)

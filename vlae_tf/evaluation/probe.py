@@ -1,6 +1,5 @@
 """How much of an image's class a linear classifier reads off its code."""
 
-import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -121,7 +120,7 @@ def probe_run(
     folder = pathlib.Path(folder)
     recipe = Recipe.load(folder / "recipe.json")
     if dataset is not None:
-        recipe = dataclasses.replace(recipe, dataset=dataset)
+        recipe = recipe.replace(dataset=dataset)
     images, labels = {}, {}
     for split in ("train", "test"):
         labels[split] = load_labels(recipe.dataset, split, data_dir)

@@ -49,6 +49,8 @@ class ImageModel(keras.Model):
         for data in (x, validation[0] if isinstance(validation, tuple) else validation):
             check_data(data, self.image_shape, self.levels)
         if self.compiled:
+            # TensorFlow would trace the step twice, the first time to make these variables.
+            self.optimizer.build(self.trainable_variables)
             unshare(self.optimizer.variables)
         history = super().fit(x, *args, **kwargs)
         if np.isnan(history.history.get("loss", [])).any():

@@ -54,7 +54,8 @@ def build_parts(model):
         model.likelihood_family.built = True
 
     checks = _Checks(model)
-    checks(features, rows, maps)
+    # Two rows: TFP's JAX substrate takes no batch of unknown size.
+    checks(*(keras.KerasTensor((2, *tensor.shape[1:])) for tensor in (features, rows, maps)))
     if checks.error is not None:
         raise checks.error
 

@@ -144,11 +144,9 @@ class Client:
     def levels(self):
         """The number of levels of the model's pixels: 2, or 256."""
         if self._levels is None:
-            # A binary model answers NaN alone to other pixels than 0 and 1. All outputs are looked
-            # at: a code may be empty.
+            # A binary model answers NaN to other pixels than 0 and 1.
             answer = self.predict("encode", image=np.full((1, *self._image_shape()), 255))
-            binary = all(np.isnan(value).all() for value in answer.values())
-            self._levels = 2 if binary else 256
+            self._levels = 2 if np.isnan(answer["code"]).all() else 256
         return self._levels
 
     def status(self):
