@@ -169,5 +169,5 @@ def test_recipe_of_colour_images(tmp_path):
     metrics = evaluate_run(tmp_path / "run", importance_samples=2)
     assert metrics["binarisation"] == "none"
     assert 0 < metrics["likelihood"][0]["bits_per_dim"] < 20
-    with pytest.raises(ValueError, match="`binarise` must be null for a model of 256 levels"):
+    with pytest.raises(ValueError, match="`binarise` must be None for a model of 256 levels"):
         Recipe(recipe.dataset, recipe.model, epochs=1, binarise="static")

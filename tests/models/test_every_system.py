@@ -74,7 +74,6 @@ def test_likelihood_is_that_of_brute_force(model, terms):
     assert (terms["elbo"] <= terms["log_prob"] + 1e-6).all()
 
 
-@jax
 def test_rows_do_not_mix(model, terms):
     alone = importance_weighted_terms(model, IMAGES[[9]], 256, seed=[0])
     with_others = importance_weighted_terms(model, IMAGES[[9, 3, 60]], 256, seed=[0, 1, 2])
@@ -86,7 +85,6 @@ def test_rows_do_not_mix(model, terms):
     assert set(np.unique(samples)) <= {0, 1}
 
 
-@jax
 def test_noise_decides_the_code(model):
     noise = np.random.default_rng(0).normal(size=(3, 64, model.latent_dim)).astype("float32")
     first, again = (
@@ -104,7 +102,6 @@ def test_noise_decides_the_code(model):
     assert moved[1, 5].any() and moved.sum() == moved[1, 5].sum()
 
 
-@jax
 def test_call_gives_center_and_spread_of_the_posterior(model):
     output, posterior = model(IMAGES), model.posterior(IMAGES)
     for name, expected in (("code", posterior.center()), ("scale", posterior.spread())):
@@ -113,7 +110,6 @@ def test_call_gives_center_and_spread_of_the_posterior(model):
     assert (numpy_of(output["scale"]) >= 0).all()
 
 
-@jax
 def test_objective_gives_the_terms_it_declares(model):
     x = IMAGES.astype("float32")
     for training in (False, True):
@@ -163,7 +159,6 @@ def test_it_trains_and_a_resumed_run_ends_where_the_uninterrupted_one_does(name,
         np.testing.assert_array_equal(expected, numpy_of(weight.value))
 
 
-@jax
 def test_the_saved_model_is_the_same(model, terms, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")

@@ -73,8 +73,13 @@ def test_published_means_can_be_recomputed(path, tmp_path, zoo_model, monkeypatc
             pytest.skip(str(error))
         [again] = tmp_path.glob("*.npy")
         rows = np.random.default_rng(metrics["seed"]).permutation(len(log_prob))[:8]
-        # The published ones may have been measured in mixed_bfloat16.
-        np.testing.assert_allclose(np.load(again), log_prob[np.sort(rows)], atol=0.1)
+        again, published = np.load(again).astype("float64"), log_prob[np.sort(rows)]
+        # The published ones were measured before the weights were stored as float16, which moves
+        # the thousands of nats of a colour image by a few tenths; some in mixed_bfloat16.
+        colours = zoo_model(name).levels > 2
+        np.testing.assert_allclose(again, published, rtol=3e-4 if colours else 0, atol=0.1)
+        dimensions = np.prod(zoo_model(name).image_shape)
+        assert abs(np.mean(again - published)) < max(0.1, 0.0005 * dimensions * np.log(2))
 
 
 @every_entry
