@@ -26,6 +26,34 @@ if find_spec("tensorflow") is None:
     ]
 
 
+# Files that train, export or start processes for the most part: `make test-fast` leaves them out.
+SLOW = (
+    "datasets/test_named_sets.py",
+    "distributions/test_pixelcnn_bernoulli.py",
+    "distributions/test_pixelcnn_logistic_mixture.py",
+    "export/",
+    "models/test_colour.py",
+    "models/test_every_system.py",
+    "models/test_vlae_saving.py",
+    "models/test_vlae_training.py",
+    "saved_model/",
+    "serving/",
+    "test_cli.py",
+    "test_package.py",
+    "test_readme.py",
+    "training/test_driver.py",
+    "tuning/",
+    "zoo/",
+)
+
+
+def pytest_collection_modifyitems(items):
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(folder).as_posix().startswith(SLOW):
+            item.add_marker("slow")
+
+
 def pytest_runtest_setup(item):
     if item.get_closest_marker("data") and not os.environ.get("TFDS_DATA_DIR"):
         pytest.skip("TFDS_DATA_DIR does not name a folder of prepared data sets")

@@ -143,5 +143,6 @@ def test_compiled_with_a_batch_of_any_size(jit_compile):
 
 
 def test_step_of_another_size_is_refused():
-    with pytest.raises(ValueError, match=r"`event_size` inputs each. Received: event_size=3, .* \[4\]"):
+    words = r"`event_size` inputs each. Received: event_size=3, .* \[4\]"
+    with pytest.raises(ValueError, match=words):
         AutoregressiveFlow([MADE(4, [8])], 3)
