@@ -3,7 +3,6 @@
 import gc
 
 import pytest
-import tensorflow as tf
 
 from tests.tiny import TINY_MODEL, tiny_recipe, write_images
 
@@ -16,6 +15,8 @@ MODEL = TINY_MODEL | {
 @pytest.fixture(scope="module", autouse=True)
 def eager():
     """Every trial is a new model that takes a few steps: to trace them would take longer."""
+    import tensorflow as tf
+
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
