@@ -111,6 +111,14 @@ def check_code_shape(code_shape, latent_dim=None):
     return shape
 
 
+def check_rungs(rungs, latent_dim):
+    """`rungs`, the sizes of the parts of a code from the bottom up, as a list."""
+    sizes = check_integers(rungs, "rungs", least=1)
+    if sum(sizes) != latent_dim:
+        refuse("rungs", f"sizes that add up to the {latent_dim} numbers of the code", rungs)
+    return sizes
+
+
 def check_pair(value, name, odd_height=False):
     """`value`, a kernel's size of one positive integer or two, as a pair; the height may have to be
     odd."""

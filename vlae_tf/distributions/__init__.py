@@ -9,6 +9,7 @@ from vlae_tf.distributions.discretised_logistic_mixture import DiscretisedLogist
 from vlae_tf.distributions.factorised_bernoulli import FactorisedBernoulli
 from vlae_tf.distributions.factorised_images import FactorisedImages
 from vlae_tf.distributions.factorised_logistic_mixture import FactorisedLogisticMixture
+from vlae_tf.distributions.hierarchical_gaussian import HierarchicalGaussian
 from vlae_tf.distributions.image_distribution import ImageDistribution
 from vlae_tf.distributions.inverse_autoregressive_flow import InverseAutoregressiveFlow
 from vlae_tf.distributions.pixelcnn_bernoulli import PixelCNNBernoulli
@@ -23,6 +24,7 @@ __all__ = [
     "FactorisedBernoulli",
     "FactorisedImages",
     "FactorisedLogisticMixture",
+    "HierarchicalGaussian",
     "ImageDistribution",
     "InverseAutoregressiveFlow",
     "PixelCNNBernoulli",

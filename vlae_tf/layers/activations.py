@@ -22,6 +22,11 @@ def sigmoid(inputs):
     return ops.cast(ops.sigmoid(ops.cast(inputs, "float32")), inputs.dtype)
 
 
+def positive_scale(inputs):
+    """A standard deviation of any positive size: a softplus, 1 where `inputs` is 0."""
+    return ops.softplus(inputs + 0.5413) + 1e-4
+
+
 def gate_halves(inputs, groups=1):
     """The two halves of the channels that a gate takes: each group of channels has its own."""
     if groups == 1:

@@ -12,6 +12,8 @@ class BernoulliLikelihood(FactorisedLikelihood):
 
     Args:
         image_shape: `(height, width, channels)`.
+        projection: whether a 1x1 convolution makes the logits of the maps. If not, the maps are the
+            logits, as many as there are channels.
 
     Input shape: the decoder's maps, `(batch, height, width, maps)`; output shape: the logits,
     `(batch, *image_shape)`.

@@ -1,3 +1,5 @@
+from keras import ops
+
 from vlae_tf.layers import Conv2D
 from vlae_tf.likelihoods.likelihood import Likelihood
 
@@ -11,27 +13,39 @@ class FactorisedLikelihood(Likelihood):
 
     Args:
         image_shape: `(height, width, channels)`.
+        projection: whether a 1x1 convolution makes the parameters of the maps. If not, the maps are
+            the parameters.
 
     Input shape: the decoder's maps, `(batch, height, width, maps)`; output shape: the parameters of
     the pixels, `(batch, height, width, parameters)`.
+
+    Raises:
+        ValueError: without a projection, for maps of another number than the parameters of a pixel.
 
     Reference:
         Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.
     """
 
-    def __init__(self, image_shape, **kwargs):
+    def __init__(self, image_shape, projection=True, **kwargs):
         super().__init__(image_shape, **kwargs)
-        self._output = Conv2D(self._parameter_count(), 1, dtype="float32")
+        self.projection = projection
+        self._output = Conv2D(self._parameter_count(), 1, dtype="float32") if projection else None
 
     def _parameter_count(self):
         raise NotImplementedError
 
     def build(self, maps_shape):
-        self._output.build(maps_shape)
+        if self._output is not None:
+            self._output.build(maps_shape)
+        elif maps_shape[-1] != self._parameter_count():
+            raise ValueError(
+                "Without a projection the decoder must make as many maps as a pixel has "
+                f"parameters, {self._parameter_count()}. Received: {maps_shape[-1]} maps"
+            )
 
     def call(self, maps, images=None, training=False):
         # The arguments of `PixelCNNLikelihood`, though no pixel depends on the image.
-        return self._output(maps)
+        return ops.cast(maps, "float32") if self._output is None else self._output(maps)
 
     def compute_output_shape(self, maps_shape, images_shape=None):
         return (*maps_shape[:3], self._parameter_count())

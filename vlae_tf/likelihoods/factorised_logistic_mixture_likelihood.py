@@ -17,6 +17,8 @@ class FactorisedLogisticMixtureLikelihood(FactorisedLikelihood):
     Args:
         image_shape: `(height, width, channels)`.
         components: number of components of the mixture.
+        projection: whether a 1x1 convolution makes the parameters of the maps. If not, the maps are
+            the parameters.
 
     Input shape: the decoder's maps, `(batch, height, width, maps)`; output shape: the parameters of
     the mixtures, `(batch, height, width, parameters)`.

@@ -2,7 +2,8 @@
 
 from vlae_tf.objectives.bounds import log_weights
 from vlae_tf.objectives.elbo import ELBO
+from vlae_tf.objectives.importance_weighted_elbo import ImportanceWeightedELBO
 from vlae_tf.objectives.objective import Objective
 from vlae_tf.objectives.soft_free_bits_elbo import SoftFreeBitsELBO
 
-__all__ = ["ELBO", "Objective", "SoftFreeBitsELBO", "log_weights"]
+__all__ = ["ELBO", "ImportanceWeightedELBO", "Objective", "SoftFreeBitsELBO", "log_weights"]

@@ -84,11 +84,26 @@ def log_weights(model, images, noise, posterior=None, training=False):
     if posterior is None:
         posterior = model.posterior(images, training=training)
     code, kl = draw_code(posterior, model.prior(), noise)
-    # From here on every pair is a row, the images varying fastest.
-    samples = noise.shape[0] or ops.shape(noise)[0]
+    return Weights(code, log_likelihood(model, images, code, training), kl)
+
+
+def log_likelihood(model, images, code, training=False):
+    """log p(x | z) of images at codes, nats.
+
+    Args:
+        model: `VAE`.
+        images: images, float32 `(batch, *image_shape)`.
+        code: codes of each image, `(samples, batch, latent_dim)`.
+        training: whether the networks run as in training.
+
+    Returns:
+        Nats, `(samples, batch)`.
+    """
+    # Every pair is a row, the images varying fastest.
+    samples = code.shape[0] or ops.shape(code)[0]
     rows = ops.reshape(code, (-1, code.shape[-1]))
     # A single image is not tiled: the likelihood then computes once what depends on it alone.
-    if images.shape[0] != 1 and noise.shape[0] != 1:
+    if images.shape[0] != 1 and code.shape[0] != 1:
         images = ops.tile(images, (samples, *(1 for _ in images.shape[1:])))
-    reconstruction = model.likelihood(rows, training=training).log_prob(images)
-    return Weights(code, ops.reshape(reconstruction, (samples, -1)), kl)
+    log_prob = model.likelihood(rows, training=training).log_prob(images)
+    return ops.reshape(log_prob, (samples, -1))

@@ -10,7 +10,7 @@ from vlae_tf.objectives.objective import Objective
 class ELBO(Objective):
     """Evidence lower bound with hard free bits and KL warm-up.
 
-        elbo = E_q[log p(x | z)] - KL,    KL = E_q[log q(z | x) - log p(z)]       (nats, one z each)
+        elbo = E_q[log p(x | z)] - KL,    KL = E_q[log q(z | x) - log p(z)]        (nats)
         loss = -E_x[log p(x | z)] + w * sum_{j=1..groups} max(free_bits, E_x[KL_j])
 
     The mean over the minibatch is taken before the maximum, so only the average code must carry
@@ -22,7 +22,8 @@ class ELBO(Objective):
         groups: number of equal groups of code dimensions. More than one needs a posterior and a
             prior whose densities are sums over dimensions (`log_prob_terms`).
         warmup_steps: number of training steps until the KL has its full weight.
-        seed: seed of the sample of z.
+        samples: number of codes drawn for each image, over which the expectations are averaged.
+        seed: seed of the codes.
 
     Call arguments: `images` `(batch, height, width, channels)`; `model`, a `VAE`; `training`.
     Returns (from a call): a dict of `loss`, a scalar, and `elbo`, `reconstruction` and `kl`,
@@ -51,11 +52,12 @@ class ELBO(Objective):
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equations 12 to 14 and appendix C.
     """
 
-    def __init__(self, free_bits=0.0, groups=1, warmup_steps=0, seed=0, **kwargs):
+    def __init__(self, free_bits=0.0, groups=1, warmup_steps=0, samples=1, seed=0, **kwargs):
         super().__init__(**kwargs)
         self.free_bits = check_number(free_bits, "free_bits", least=0)
         self.groups = check_integer(groups, "groups", least=1)
         self.warmup_steps = check_integer(warmup_steps, "warmup_steps", least=0)
+        self.samples = check_integer(samples, "samples", least=1)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.step = self.add_weight(shape=(), dtype="int32", trainable=False, name="step")
@@ -77,14 +79,17 @@ class ELBO(Objective):
 
     def call(self, images, model, training=False):
         posterior = model.posterior(images, training=training)
-        shape = (1, ops.shape(images)[0], model.latent_dim)
+        shape = (self.samples, ops.shape(images)[0], model.latent_dim)
         noise = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
         weights = log_weights(model, images, noise, posterior, training)
-        reconstruction, kl_groups = weights.reconstruction[0], weights.kl[0][:, None]
+        kl_groups = weights.kl[..., None]
         if self.groups > 1:
-            code = weights.code[0]
-            terms = posterior.log_prob_terms(code) - model.prior().log_prob_terms(code)
-            kl_groups = ops.sum(ops.reshape(terms, (-1, self.groups, shape[-1] // self.groups)), -1)
+            terms = posterior.log_prob_terms(weights.code)
+            terms = terms - model.prior().log_prob_terms(weights.code)
+            size = model.latent_dim // self.groups
+            kl_groups = ops.sum(ops.reshape(terms, (*shape[:2], self.groups, size)), axis=-1)
+        reconstruction = ops.mean(weights.reconstruction, axis=0)
+        kl_groups = ops.mean(kl_groups, axis=0)
         kl = ops.sum(kl_groups, axis=-1)
         elbo = reconstruction - kl
         loss = -ops.mean(elbo)

@@ -1,8 +1,15 @@
 """Posteriors q(z | x): layers from features to distributions over codes."""
 
 from vlae_tf.posteriors.gaussian_posterior import GaussianPosterior
+from vlae_tf.posteriors.hierarchical_posterior import HierarchicalPosterior
 from vlae_tf.posteriors.iaf_posterior import IAFPosterior
 from vlae_tf.posteriors.posterior import Posterior
 from vlae_tf.posteriors.prior_posterior import PriorPosterior
 
-__all__ = ["GaussianPosterior", "IAFPosterior", "Posterior", "PriorPosterior"]
+__all__ = [
+    "GaussianPosterior",
+    "HierarchicalPosterior",
+    "IAFPosterior",
+    "Posterior",
+    "PriorPosterior",
+]

@@ -4,6 +4,7 @@ from keras import ops
 from vlae_tf.checks import check_code_shape
 from vlae_tf.distributions import DiagonalGaussian
 from vlae_tf.layers import Dense
+from vlae_tf.layers.activations import positive_scale
 from vlae_tf.posteriors.posterior import Posterior
 
 
@@ -66,7 +67,7 @@ class GaussianPosterior(Posterior):
         if self.code_shape is not None:
             shape = (-1, self.latent_dim)
             loc, raw_scale = ops.reshape(loc, shape), ops.reshape(raw_scale, shape)
-        return {"loc": loc, "scale": ops.softplus(raw_scale + 0.5413) + 1e-4}
+        return {"loc": loc, "scale": positive_scale(raw_scale)}
 
     def compute_output_spec(self, features):
         output = keras.KerasTensor((features.shape[0], self.latent_dim), dtype="float32")

@@ -1,0 +1,73 @@
+import keras
+
+from vlae_tf.checks import check_integers
+from vlae_tf.layers.configured_layer import ConfiguredLayer
+from vlae_tf.layers.dense import Dense
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class MLP(ConfiguredLayer):
+    """Multilayer perceptron: fully connected layers, each with the same activation.
+
+        h_0 = x,    h_l = activation(h_{l-1} W_l + b_l)
+
+    Args:
+        units: sizes of the layers.
+        activation: function, or its name in `keras.activations`.
+        kernel_initializer: initialiser of each W.
+
+    Input shape: `(..., features)`; output shape: `(..., units[-1])`.
+
+    Raises:
+        ValueError: for `units` that are no list of positive integers, or an unknown activation.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.layers import MLP
+        >>> tuple(MLP([8, 4])(keras.ops.ones((2, 6))).shape)
+        (2, 4)
+
+    Reference:
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.
+    """
+
+    def __init__(
+        self,
+        units=(200, 200),
+        activation="tanh",
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units = check_integers(units, "units", least=1)
+        self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        # An initialiser gives the same values at every call, so each layer has its own.
+        self._stack = [
+            Dense(
+                size,
+                kernel_initializer=self.kernel_initializer.clone(),
+                dtype=self.dtype_policy,
+            )
+            for size in self.units
+        ]
+
+    def build(self, input_shape):
+        for layer in self._stack:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, inputs):
+        for layer in self._stack:
+            inputs = self.activation(layer(inputs))
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units[-1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

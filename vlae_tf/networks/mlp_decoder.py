@@ -1,0 +1,79 @@
+import math
+
+import keras
+from keras import ops
+
+from vlae_tf.checks import check_image_shape, check_integer
+from vlae_tf.layers import MLP, Dense
+
+
+@keras.saving.register_keras_serializable(package="vlae_tf")
+class MLPDecoder(MLP):
+    """Fully connected network from a code to maps, with a linear last layer.
+
+        h_0 = z,    h_l = activation(h_{l-1} W_l + b_l),    maps = h_L W + b
+
+    With `maps` equal to the number of parameters of a pixel and `projection=False` of the
+    likelihood, the last layer gives the parameters themselves, such as the logits of pixels.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        maps: channels of the output.
+        units: sizes of the layers between the code and the last layer.
+        activation: function, or its name in `keras.activations`.
+        kernel_initializer: initialiser of each W.
+        code_size: size of the part of the code that the network reads, from its first number on;
+            None for the whole code. Of a code with several rungs, the decoder of a hierarchical
+            model reads the first alone.
+
+    Input shape: `(batch, latent_dim)`; output shape: `(batch, height, width, maps)`.
+
+    Raises:
+        ValueError: for an invalid size, an unknown activation, or a code shorter than `code_size`.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.networks import MLPDecoder
+        >>> tuple(MLPDecoder((6, 6, 1), units=[8])(keras.ops.ones((2, 3))).shape)
+        (2, 6, 6, 1)
+
+    Reference:
+        Burda et al., "Importance Weighted Autoencoders", 2016, section 5: two layers of 200 tanh
+        units.
+    """
+
+    def __init__(
+        self,
+        image_shape,
+        maps=1,
+        units=(200, 200),
+        activation="tanh",
+        kernel_initializer="glorot_uniform",
+        code_size=None,
+        **kwargs,
+    ):
+        super().__init__(units, activation, kernel_initializer, **kwargs)
+        self.image_shape = check_image_shape(image_shape)
+        self.maps = check_integer(maps, "maps", least=1)
+        self.code_size = code_size and check_integer(code_size, "code_size", least=1)
+        self._last = Dense(
+            math.prod(self.image_shape[:2]) * maps,
+            kernel_initializer=self.kernel_initializer.clone(),
+            dtype=self.dtype_policy,
+        )
+
+    def build(self, input_shape):
+        if self.code_size is not None and input_shape[-1] < self.code_size:
+            raise ValueError(
+                f"`code_size` must be at most the size of the code, {input_shape[-1]}. "
+                f"Received: code_size={self.code_size}"
+            )
+        super().build((None, self.code_size or input_shape[-1]))
+        self._last.build((None, self.units[-1]))
+
+    def call(self, inputs):
+        maps = self._last(super().call(inputs[:, : self.code_size]))
+        return ops.reshape(maps, self.compute_output_shape((-1,)))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *self.image_shape[:2], self.maps)
