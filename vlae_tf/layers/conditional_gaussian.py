@@ -3,7 +3,6 @@ from keras import ops
 
 from vlae_tf.checks import check_integer
 from vlae_tf.layers.activations import positive_scale
-from vlae_tf.layers.dense import Dense
 from vlae_tf.layers.mlp import MLP
 
 
@@ -20,6 +19,7 @@ class ConditionalGaussian(MLP):
         units: sizes of the hidden layers.
         activation: function, or its name in `keras.activations`.
         kernel_initializer: initialiser of the kernels.
+        weight_norm: whether the layers are weight-normalised.
 
     Input shape: `(..., features)`; output: a tuple of `loc` and `scale`, each `(..., size)`.
 
@@ -43,13 +43,14 @@ class ConditionalGaussian(MLP):
         units=(100, 100),
         activation="tanh",
         kernel_initializer="glorot_uniform",
+        weight_norm=False,
         **kwargs,
     ):
-        super().__init__(units, activation, kernel_initializer, **{"dtype": "float32", **kwargs})
-        self.size = check_integer(size, "size", least=1)
-        self._head = Dense(
-            2 * size, kernel_initializer=self.kernel_initializer.clone(), dtype="float32"
+        super().__init__(
+            units, activation, kernel_initializer, weight_norm, **{"dtype": "float32", **kwargs}
         )
+        self.size = check_integer(size, "size", least=1)
+        self._head = self._dense(2 * size)
 
     def build(self, input_shape):
         super().build(input_shape)

@@ -21,7 +21,13 @@ def initialize_from_data(model, *inputs, run=None):
     Reference:
         Salimans & Kingma, "Weight Normalization", 2016, section 3.
     """
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, KernelLayer)]
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, KernelLayer) and layer.weight_norm
+    ]
+    if not layers:
+        return
     try:
         for layer in layers:
             layer.initializing_from_data = True

@@ -94,7 +94,7 @@ class KernelLayer(ConfiguredLayer):
         return kernel
 
     def call(self, inputs, cache=None):
-        if self.initializing_from_data and self.weight_norm:
+        if self.initializing_from_data:
             self._initialize_from(inputs)
         outputs = self._linear(inputs) if cache is None else self._column(inputs, cache)
         return add_bias(outputs, self.bias) if self.use_bias else outputs

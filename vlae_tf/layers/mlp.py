@@ -15,6 +15,7 @@ class MLP(ConfiguredLayer):
         units: sizes of the layers.
         activation: function, or its name in `keras.activations`.
         kernel_initializer: initialiser of each W.
+        weight_norm: whether each W is weight-normalised.
 
     Input shape: `(..., features)`; output shape: `(..., units[-1])`.
 
@@ -36,21 +37,24 @@ class MLP(ConfiguredLayer):
         units=(200, 200),
         activation="tanh",
         kernel_initializer="glorot_uniform",
+        weight_norm=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.units = check_integers(units, "units", least=1)
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.weight_norm = weight_norm
+        self._stack = [self._dense(size) for size in self.units]
+
+    def _dense(self, size):
         # An initialiser gives the same values at every call, so each layer has its own.
-        self._stack = [
-            Dense(
-                size,
-                kernel_initializer=self.kernel_initializer.clone(),
-                dtype=self.dtype_policy,
-            )
-            for size in self.units
-        ]
+        return Dense(
+            size,
+            kernel_initializer=self.kernel_initializer.clone(),
+            weight_norm=self.weight_norm,
+            dtype=self.dtype_policy,
+        )
 
     def build(self, input_shape):
         for layer in self._stack:

@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 
 from vlae_tf.distributions import FactorisedBernoulli
 from vlae_tf.likelihoods.factorised_likelihood import FactorisedLikelihood
@@ -13,7 +14,8 @@ class BernoulliLikelihood(FactorisedLikelihood):
     Args:
         image_shape: `(height, width, channels)`.
         projection: whether a 1x1 convolution makes the logits of the maps. If not, the maps are the
-            logits, as many as there are channels.
+            logits, but for a bias at each pixel, which `initialize_from_data` sets to the logit of
+            the pixel's mean: a fully connected decoder then need not learn where ink never is.
 
     Input shape: the decoder's maps, `(batch, height, width, maps)`; output shape: the logits,
     `(batch, *image_shape)`.
@@ -32,6 +34,12 @@ class BernoulliLikelihood(FactorisedLikelihood):
     def distribution(self, maps, training=False):
         """The `FactorisedBernoulli` given the decoder's maps."""
         return FactorisedBernoulli(self(maps))
+
+    def initialize_from_data(self, images):
+        """Sets the bias of each pixel to the logit of its mean, by Laplace's rule of succession."""
+        if not self.projection:
+            ones = np.sum(images, axis=0, dtype="float64")
+            self._bias.assign(np.log((ones + 1) / (len(images) - ones + 1)))
 
     def _parameter_count(self):
         return self.image_shape[-1]

@@ -14,7 +14,7 @@ class FactorisedLikelihood(Likelihood):
     Args:
         image_shape: `(height, width, channels)`.
         projection: whether a 1x1 convolution makes the parameters of the maps. If not, the maps are
-            the parameters.
+            the parameters, but for a bias at each pixel.
 
     Input shape: the decoder's maps, `(batch, height, width, maps)`; output shape: the parameters of
     the pixels, `(batch, height, width, parameters)`.
@@ -37,15 +37,19 @@ class FactorisedLikelihood(Likelihood):
     def build(self, maps_shape):
         if self._output is not None:
             self._output.build(maps_shape)
-        elif maps_shape[-1] != self._parameter_count():
+            return
+        if maps_shape[-1] != self._parameter_count():
             raise ValueError(
                 "Without a projection the decoder must make as many maps as a pixel has "
                 f"parameters, {self._parameter_count()}. Received: {maps_shape[-1]} maps"
             )
+        self._bias = self.add_weight(shape=maps_shape[1:], initializer="zeros", name="bias")
 
     def call(self, maps, images=None, training=False):
         # The arguments of `PixelCNNLikelihood`, though no pixel depends on the image.
-        return ops.cast(maps, "float32") if self._output is None else self._output(maps)
+        if self._output is None:
+            return ops.cast(maps, "float32") + self._bias
+        return self._output(maps)
 
     def compute_output_shape(self, maps_shape, images_shape=None):
         return (*maps_shape[:3], self._parameter_count())

@@ -18,7 +18,7 @@ class FactorisedLogisticMixtureLikelihood(FactorisedLikelihood):
         image_shape: `(height, width, channels)`.
         components: number of components of the mixture.
         projection: whether a 1x1 convolution makes the parameters of the maps. If not, the maps are
-            the parameters.
+            the parameters, but for a bias at each pixel.
 
     Input shape: the decoder's maps, `(batch, height, width, maps)`; output shape: the parameters of
     the mixtures, `(batch, height, width, parameters)`.

@@ -31,6 +31,9 @@ class Likelihood(ConfiguredLayer):
         super().__init__(**kwargs)
         self.image_shape = check_image_shape(image_shape)
 
+    def initialize_from_data(self, images):
+        """Sets what may start from a batch of images `(n, *image_shape)`; by default, nothing."""
+
     def distribution(self, maps, training=False):
         """The `ImageDistribution` given the decoder's maps `(batch, height, width, maps)`."""
         raise NotImplementedError

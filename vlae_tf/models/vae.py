@@ -93,15 +93,16 @@ class VAE(Codec, ImageModel):
         self.built = True
 
     def initialize_from_data(self, images):
-        """Data-dependent initialisation of the weight-normalised layers, on a batch of images.
+        """Data-dependent initialisation, on a batch of images: of the weight-normalised layers, and
+        of what the likelihood has to start (`Likelihood.initialize_from_data`).
 
         Encoder, prior, decoder and likelihood see what they see in training: the batch, and codes
         drawn from its posterior. See `vlae_tf.layers.initialize_from_data`. Call it before
         training, with a hundred images or more.
         """
-        initialize_from_data(
-            self, self.check_images(images), run=lambda x: self.objective(x, model=self)
-        )
+        images = self.check_images(images)
+        initialize_from_data(self, images, run=lambda x: self.objective(x, model=self))
+        self.likelihood_family.initialize_from_data(images)
 
     @property
     def levels(self):

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from vlae_tf.checks import check_image_shape, check_integer
-from vlae_tf.layers import MLP, Dense
+from vlae_tf.layers import MLP
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -22,6 +22,7 @@ class MLPDecoder(MLP):
         units: sizes of the layers between the code and the last layer.
         activation: function, or its name in `keras.activations`.
         kernel_initializer: initialiser of each W.
+        weight_norm: whether the layers are weight-normalised.
         code_size: size of the part of the code that the network reads, from its first number on;
             None for the whole code. Of a code with several rungs, the decoder of a hierarchical
             model reads the first alone.
@@ -49,18 +50,17 @@ class MLPDecoder(MLP):
         units=(200, 200),
         activation="tanh",
         kernel_initializer="glorot_uniform",
+        weight_norm=False,
         code_size=None,
         **kwargs,
     ):
-        super().__init__(units, activation, kernel_initializer, **kwargs)
+        super().__init__(units, activation, kernel_initializer, weight_norm, **kwargs)
         self.image_shape = check_image_shape(image_shape)
         self.maps = check_integer(maps, "maps", least=1)
-        self.code_size = code_size and check_integer(code_size, "code_size", least=1)
-        self._last = Dense(
-            math.prod(self.image_shape[:2]) * maps,
-            kernel_initializer=self.kernel_initializer.clone(),
-            dtype=self.dtype_policy,
-        )
+        if code_size is not None:
+            check_integer(code_size, "code_size", least=1)
+        self.code_size = code_size
+        self._last = self._dense(math.prod(self.image_shape[:2]) * maps)
 
     def build(self, input_shape):
         if self.code_size is not None and input_shape[-1] < self.code_size:

@@ -16,6 +16,7 @@ class MLPEncoder(MLP):
         units: sizes of the layers; the last one is the number of features.
         activation: function, or its name in `keras.activations`.
         kernel_initializer: initialiser of each W.
+        weight_norm: whether the layers are weight-normalised.
 
     Input shape: `(batch, height, width, channels)`, scaled to -1..1; output shape:
     `(batch, units[-1])`.

@@ -91,10 +91,11 @@ class ImportanceWeightedELBO(Objective):
         shape = (self.samples, ops.shape(images)[0], model.latent_dim)
         noise = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
         weights = log_weights(model, images, noise, posterior, training)
-        bound = ops.logsumexp(weights.log_w, axis=0) - math.log(self.samples)
+        total = ops.logsumexp(weights.log_w, axis=0)
+        bound = total - math.log(self.samples)
         loss = -ops.mean(bound)
         if training and self.estimator != "iwae":
-            shares = ops.stop_gradient(ops.softmax(weights.log_w, axis=0))
+            shares = ops.stop_gradient(ops.exp(weights.log_w - total))
             code, reconstruction, _ = weights
             if self.estimator == "dreg":
                 # The same codes, with a gradient that is multiplied by the shares once more.

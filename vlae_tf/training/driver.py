@@ -164,5 +164,5 @@ def _tensorboard(out):
 def _initialize(model, data):
     if data.recipe.initial_weights is not None:
         load_weights(model, pathlib.Path(data.recipe.initial_weights))
-    elif any(getattr(layer, "weight_norm", False) for layer in model._flatten_layers()):
+    else:
         model.initialize_from_data(*data.batches[0])
