@@ -43,7 +43,9 @@ class FactorisedLikelihood(Likelihood):
                 "Without a projection the decoder must make as many maps as a pixel has "
                 f"parameters, {self._parameter_count()}. Received: {maps_shape[-1]} maps"
             )
-        self._bias = self.add_weight(shape=maps_shape[1:], initializer="zeros", name="bias")
+        self._bias = self.add_weight(
+            shape=maps_shape[1:], initializer="zeros", autocast=False, name="bias"
+        )
 
     def call(self, maps, images=None, training=False):
         # The arguments of `PixelCNNLikelihood`, though no pixel depends on the image.
