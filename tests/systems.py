@@ -5,9 +5,10 @@ import keras
 from tests import outside
 from tests.tiny import tiny_control, tiny_model
 from vlae_tf.likelihoods import BernoulliLikelihood
-from vlae_tf.objectives import ELBO, SoftFreeBitsELBO
-from vlae_tf.posteriors import GaussianPosterior, IAFPosterior
-from vlae_tf.priors import FlowPrior, SpatialFlowPrior
+from vlae_tf.networks import MLPDecoder, MLPEncoder
+from vlae_tf.objectives import ELBO, ImportanceWeightedELBO, SoftFreeBitsELBO
+from vlae_tf.posteriors import GaussianPosterior, HierarchicalPosterior, IAFPosterior
+from vlae_tf.priors import FlowPrior, HierarchicalPrior, SpatialFlowPrior
 
 SHAPE, SIZE = (2, 3, 1), 2
 
@@ -19,6 +20,25 @@ def ladder():
         "decoder": outside.LadderDecoder(SHAPE, [1, 1]),
         "prior_family": FlowPrior(SIZE, steps=0),
     }
+
+
+def iwae(estimator="iwae", **parts):
+    return {
+        "encoder": MLPEncoder([4]),
+        "decoder": MLPDecoder(SHAPE, units=[4]),
+        "prior_family": FlowPrior(SIZE, steps=0),
+        "likelihood_family": BernoulliLikelihood(SHAPE, projection=False),
+        "objective": ImportanceWeightedELBO(3, estimator),
+        **parts,
+    }
+
+
+def iwae_of_two_layers():
+    return iwae(
+        decoder=MLPDecoder(SHAPE, units=[4], code_size=1),
+        posterior_family=HierarchicalPosterior(SIZE, [1, 1], units=[4]),
+        prior_family=HierarchicalPrior(SIZE, [1, 1], units=[4]),
+    )
 
 
 PARTS = {
@@ -37,6 +57,8 @@ PARTS = {
     },
     "free bits in groups": lambda: {"objective": ELBO(free_bits=0.5, groups=2, warmup_steps=3)},
     "soft free bits": lambda: {"objective": SoftFreeBitsELBO(free_bits=1.0)},
+    "IWAE, DReG": lambda: iwae("dreg"),
+    "IWAE, two layers": iwae_of_two_layers,
     "full covariance, outside": lambda: {"posterior_family": outside.FullCovariancePosterior(SIZE)},
     "mixture posterior, outside": lambda: {"posterior_family": outside.TwoComponentPosterior(SIZE)},
     "mixture prior, outside": lambda: {"prior_family": outside.GaussianMixturePrior(SIZE)},

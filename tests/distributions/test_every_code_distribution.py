@@ -13,9 +13,10 @@ from vlae_tf.distributions import (
     AutoregressiveFlow,
     CodeDistribution,
     DiagonalGaussian,
+    HierarchicalGaussian,
     InverseAutoregressiveFlow,
 )
-from vlae_tf.layers import MADE
+from vlae_tf.layers import MADE, ConditionalGaussian
 
 pytestmark = pytest.mark.jax
 SIZE, ROWS = 2, 3
@@ -30,6 +31,13 @@ def made(**context):
     layer = MADE(SIZE, [4], False, "reverse", activation="elu", **context)
     layer.build((None, SIZE), *((None, size) for size in context.values()))
     return randomise(layer, 0.3)
+
+
+def chain(upward, *batch):
+    layer = ConditionalGaussian(1, units=[4])
+    layer.build((None, 1))
+    loc, scale = (value[:, :1] if batch else value[0, :1] for value in (LOC, SCALE))
+    return HierarchicalGaussian(loc, scale, [randomise(layer, 0.5)], [1, 1], upward)
 
 
 def mixture(*batch):
@@ -57,6 +65,8 @@ DISTRIBUTIONS = {
     ),
     "AutoregressiveFlow": (lambda: AutoregressiveFlow([made()], SIZE), False),
     "AutoregressiveFlow, no steps": (lambda: AutoregressiveFlow([], SIZE), False),
+    "HierarchicalGaussian": (lambda: chain(True, ROWS), True),
+    "HierarchicalGaussian, downward": (lambda: chain(False), False),
     "full covariance, outside": (full, True),
     "mixture, outside": (lambda: mixture(ROWS), True),
     "mixture as prior, outside": (mixture, False),
@@ -161,7 +171,9 @@ def test_detached_has_the_same_density_and_no_gradient():
         assert isinstance(detached, CodeDistribution)
 
 
-@pytest.mark.parametrize("name", ["InverseAutoregressiveFlow", "AutoregressiveFlow"])
-def test_a_flow_cannot_be_detached(name):
+@pytest.mark.parametrize(
+    "name", ["InverseAutoregressiveFlow", "AutoregressiveFlow", "HierarchicalGaussian"]
+)
+def test_one_with_layers_cannot_be_detached(name):
     with pytest.raises(ValueError, match="`detached` needs a distribution whose parameters are"):
         DISTRIBUTIONS[name][0]().detached()

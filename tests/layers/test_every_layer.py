@@ -13,6 +13,8 @@ import vlae_tf.layers
 from tests.gradients import gradient, randomise, weight_gradients
 from vlae_tf.layers import (
     MADE,
+    MLP,
+    ConditionalGaussian,
     Conv2D,
     ConvMADE,
     Dense,
@@ -45,6 +47,8 @@ LAYERS = {
     "dense": (lambda **kw: Dense(3, **kw), ROW),
     "dense, no bias": (lambda **kw: Dense(3, use_bias=False, init_scale=0.5, **kw), ROW),
     "masked dense": (lambda **kw: MaskedDense(3, mask=np.tri(4, 3), **kw), ROW),
+    "mlp": (lambda **kw: MLP([3, 2], "elu", "he_normal", **kw), ROW),
+    "conditional gaussian": (lambda **kw: ConditionalGaussian(2, [3], **kw), ROW),
     "convolution": (lambda **kw: Conv2D(3, (3, 1), strides=2, **kw), IMAGE),
     "upsampling": (lambda **kw: Conv2D(3, 3, upsample=2, **kw), IMAGE),
     "masked convolution": (lambda **kw: MaskedConv2D(4, 3, "A", groups=2, **kw), IMAGE),
