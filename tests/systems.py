@@ -5,15 +5,44 @@ import keras
 from tests import outside
 from tests.tiny import tiny_control, tiny_model
 from vlae_tf.likelihoods import BernoulliLikelihood
-from vlae_tf.networks import MLPDecoder, MLPEncoder
-from vlae_tf.objectives import ELBO, ImportanceWeightedELBO, SoftFreeBitsELBO
-from vlae_tf.posteriors import GaussianPosterior, HierarchicalPosterior, IAFPosterior
-from vlae_tf.priors import FlowPrior, HierarchicalPrior, SpatialFlowPrior
+from vlae_tf.networks import LadderDecoder, LadderEncoder, MLPDecoder, MLPEncoder
+from vlae_tf.objectives import (
+    ELBO,
+    ImportanceWeightedELBO,
+    LadderELBO,
+    MutualPosteriorDivergenceELBO,
+    SoftFreeBitsELBO,
+)
+from vlae_tf.posteriors import (
+    GaussianPosterior,
+    HierarchicalPosterior,
+    IAFPosterior,
+    LadderPosterior,
+)
+from vlae_tf.priors import FlowPrior, GaussianMixturePrior, HierarchicalPrior, SpatialFlowPrior
 
 SHAPE, SIZE = (2, 3, 1), 2
 
 
-def ladder():
+def ladder(**parts):
+    return {
+        "encoder": LadderEncoder([[4], [3]]),
+        "posterior_family": LadderPosterior(SIZE, [1, 1], [4, 3]),
+        "decoder": LadderDecoder(SHAPE, [1, 1], [[4], [3]]),
+        "prior_family": FlowPrior(SIZE, steps=0),
+        "likelihood_family": BernoulliLikelihood(SHAPE, projection=False),
+        **parts,
+    }
+
+
+def clustering_ladder():
+    return ladder(
+        prior_family=GaussianMixturePrior(SIZE, [2, 3], [1, 1], scale=0.5),
+        objective=LadderELBO([1, 1], steps_a_rung=2, fade_steps=2),
+    )
+
+
+def outside_ladder():
     return {
         "encoder": outside.LadderEncoder(),
         "posterior_family": outside.LadderPosterior(SIZE, [1, 1]),
@@ -59,10 +88,13 @@ PARTS = {
     "soft free bits": lambda: {"objective": SoftFreeBitsELBO(free_bits=1.0)},
     "IWAE, DReG": lambda: iwae("dreg"),
     "IWAE, two layers": iwae_of_two_layers,
+    "ladder": ladder,
+    "clustering ladder": clustering_ladder,
+    "MAE": lambda: {"objective": MutualPosteriorDivergenceELBO(eta=1.0, gamma=0.1)},
     "full covariance, outside": lambda: {"posterior_family": outside.FullCovariancePosterior(SIZE)},
     "mixture posterior, outside": lambda: {"posterior_family": outside.TwoComponentPosterior(SIZE)},
     "mixture prior, outside": lambda: {"prior_family": outside.GaussianMixturePrior(SIZE)},
-    "ladder, outside": ladder,
+    "ladder, outside": outside_ladder,
     "importance-weighted, outside": lambda: {"objective": outside.ImportanceWeightedBound()},
 }
 

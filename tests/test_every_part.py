@@ -56,6 +56,17 @@ NETWORKS = {
         CODES,
         {"image_shape": SHAPE, "maps": 2, "units": [5], "weight_norm": True, "code_size": SIZE},
     ),
+    "LadderEncoder": (
+        networks.LadderEncoder,
+        IMAGES,
+        {"units": [[5], [4, 3]], "weight_norm": True},
+    ),
+    "LadderDecoder": (
+        networks.LadderDecoder,
+        CODES,
+        {"image_shape": SHAPE, "rungs": [1, 3], "units": [[6], [9, 9]], "maps": 2, "gate": 0.2}
+        | {"weight_norm": True},
+    ),
     "Unconditional": (networks.Unconditional, CODES, {"decoder": decoder}),
 }
 POSTERIORS = {
@@ -73,6 +84,10 @@ POSTERIORS = {
         posteriors.HierarchicalPosterior,
         {"latent_dim": SIZE, "rungs": [3, 1], "units": [5], "activation": "elu"},
     ),
+    "LadderPosterior": (
+        posteriors.LadderPosterior,
+        {"latent_dim": SIZE, "rungs": [3, 1], "feature_sizes": [6, 2]},
+    ),
     "PriorPosterior": (posteriors.PriorPosterior, {"latent_dim": SIZE}),
 }
 PRIORS = {
@@ -84,6 +99,14 @@ PRIORS = {
     "HierarchicalPrior": (
         priors.HierarchicalPrior,
         {"latent_dim": SIZE, "rungs": [1, 2, 1], "units": [5], "activation": "elu"},
+    ),
+    "GaussianMixturePrior": (
+        priors.GaussianMixturePrior,
+        {"latent_dim": SIZE, "components": [2, 3], "rungs": [1, 3], "scale": 0.5, "seed": 3},
+    ),
+    "GaussianMixturePrior, one rung": (
+        priors.GaussianMixturePrior,
+        {"latent_dim": SIZE, "components": 3},
     ),
     "FlowPrior, no steps": (priors.FlowPrior, {"latent_dim": SIZE, "steps": 0}),
     "SpatialFlowPrior": (
@@ -120,6 +143,14 @@ OBJECTIVES = {
     "ImportanceWeightedELBO": (
         objectives.ImportanceWeightedELBO,
         {"samples": 3, "estimator": "dreg", "seed": 5},
+    ),
+    "LadderELBO": (
+        objectives.LadderELBO,
+        {"rungs": [1, 1], "steps_a_rung": 3, "fade_steps": 2, "seed": 5},
+    ),
+    "MutualPosteriorDivergenceELBO": (
+        objectives.MutualPosteriorDivergenceELBO,
+        {"eta": 0.5, "gamma": 0.2, "free_bits": 0.5, "warmup_steps": 4, "seed": 5},
     ),
     "SoftFreeBitsELBO": (
         objectives.SoftFreeBitsELBO,

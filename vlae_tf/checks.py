@@ -119,6 +119,16 @@ def check_rungs(rungs, latent_dim):
     return sizes
 
 
+def check_ladder_units(units):
+    """`units`, for each stage of a ladder a list of the sizes of its layers, as lists."""
+    if not isinstance(units, (list, tuple)) or not units:
+        refuse("units", "a list with a list of sizes for each stage", units)
+    try:
+        return [check_integers(sizes, "units", least=1) for sizes in units]
+    except ValueError:
+        return refuse("units", "a list with a list of positive integers for each stage", units)
+
+
 def check_pair(value, name, odd_height=False):
     """`value`, a kernel's size of one positive integer or two, as a pair; the height may have to be
     odd."""

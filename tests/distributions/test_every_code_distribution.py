@@ -13,7 +13,9 @@ from vlae_tf.distributions import (
     AutoregressiveFlow,
     CodeDistribution,
     DiagonalGaussian,
+    GaussianMixture,
     HierarchicalGaussian,
+    IndependentRungs,
     InverseAutoregressiveFlow,
 )
 from vlae_tf.layers import MADE, ConditionalGaussian
@@ -40,13 +42,19 @@ def chain(upward, *batch):
     return HierarchicalGaussian(loc, scale, [randomise(layer, 0.5)], [1, 1], upward)
 
 
-def mixture(*batch):
-    rng = np.random.default_rng(1)
+def mixture(*batch, kind=outside.GaussianMixture, size=SIZE, seed=1):
+    rng = np.random.default_rng(seed)
     shape = (*batch, 2)
-    return outside.GaussianMixture(
+    return kind(
         ops.convert_to_tensor(rng.normal(size=shape).astype("float32")),
-        ops.convert_to_tensor(2 * rng.normal(size=(*shape, SIZE)).astype("float32")),
-        ops.convert_to_tensor(rng.uniform(0.5, 1.0, (*shape, SIZE)).astype("float32")),
+        ops.convert_to_tensor(2 * rng.normal(size=(*shape, size)).astype("float32")),
+        ops.convert_to_tensor(rng.uniform(0.5, 1.0, (*shape, size)).astype("float32")),
+    )
+
+
+def rungs(*batch):
+    return IndependentRungs(
+        [mixture(*batch, kind=GaussianMixture, size=1, seed=seed) for seed in (1, 2)]
     )
 
 
@@ -65,6 +73,10 @@ DISTRIBUTIONS = {
     ),
     "AutoregressiveFlow": (lambda: AutoregressiveFlow([made()], SIZE), False),
     "AutoregressiveFlow, no steps": (lambda: AutoregressiveFlow([], SIZE), False),
+    "GaussianMixture": (lambda: mixture(ROWS, kind=GaussianMixture), True),
+    "GaussianMixture, prior": (lambda: mixture(kind=GaussianMixture), False),
+    "IndependentRungs": (lambda: rungs(ROWS), True),
+    "IndependentRungs, prior": (lambda: rungs(), False),
     "HierarchicalGaussian": (lambda: chain(True, ROWS), True),
     "HierarchicalGaussian, downward": (lambda: chain(False), False),
     "full covariance, outside": (full, True),

@@ -9,8 +9,10 @@ from vlae_tf.distributions.discretised_logistic_mixture import DiscretisedLogist
 from vlae_tf.distributions.factorised_bernoulli import FactorisedBernoulli
 from vlae_tf.distributions.factorised_images import FactorisedImages
 from vlae_tf.distributions.factorised_logistic_mixture import FactorisedLogisticMixture
+from vlae_tf.distributions.gaussian_mixture import GaussianMixture
 from vlae_tf.distributions.hierarchical_gaussian import HierarchicalGaussian
 from vlae_tf.distributions.image_distribution import ImageDistribution
+from vlae_tf.distributions.independent_rungs import IndependentRungs
 from vlae_tf.distributions.inverse_autoregressive_flow import InverseAutoregressiveFlow
 from vlae_tf.distributions.pixelcnn_bernoulli import PixelCNNBernoulli
 from vlae_tf.distributions.pixelcnn_logistic_mixture import PixelCNNLogisticMixture
@@ -24,8 +26,10 @@ __all__ = [
     "FactorisedBernoulli",
     "FactorisedImages",
     "FactorisedLogisticMixture",
+    "GaussianMixture",
     "HierarchicalGaussian",
     "ImageDistribution",
+    "IndependentRungs",
     "InverseAutoregressiveFlow",
     "PixelCNNBernoulli",
     "PixelCNNLogisticMixture",

@@ -94,7 +94,8 @@ class VAE(Codec, ImageModel):
 
     def initialize_from_data(self, images):
         """Data-dependent initialisation, on a batch of images: of the weight-normalised layers, and
-        of what the likelihood has to start (`Likelihood.initialize_from_data`).
+        of what prior and likelihood start from codes and images (`Prior.initialize_from_data`,
+        `Likelihood.initialize_from_data`).
 
         Encoder, prior, decoder and likelihood see what they see in training: the batch, and codes
         drawn from its posterior. See `vlae_tf.layers.initialize_from_data`. Call it before
@@ -102,6 +103,7 @@ class VAE(Codec, ImageModel):
         """
         images = self.check_images(images)
         initialize_from_data(self, images, run=lambda x: self.objective(x, model=self))
+        self.prior_family.initialize_from_data(ops.convert_to_numpy(self(images)["code"]))
         self.likelihood_family.initialize_from_data(images)
 
     @property

@@ -69,13 +69,7 @@ class ELBO(Objective):
         size = int(prior.event_shape[-1])
         if size % self.groups:
             refuse("groups", f"a divisor of the {size} dimensions of the code", self.groups)
-        for distribution in (posterior, prior):
-            if not hasattr(distribution, "log_prob_terms"):
-                raise ValueError(
-                    "`groups` above 1 needs a posterior and a prior whose log-density is a sum "
-                    "over the dimensions of the code, such as `GaussianPosterior` and `FlowPrior`. "
-                    f"Received: {type(distribution).__name__}, which has no `log_prob_terms`"
-                )
+        check_terms("`groups` above 1", posterior, prior)
 
     def call(self, images, model, training=False):
         posterior = model.posterior(images, training=training)
@@ -93,10 +87,23 @@ class ELBO(Objective):
         kl = ops.sum(kl_groups, axis=-1)
         elbo = reconstruction - kl
         loss = -ops.mean(elbo)
+        cost, more = self.batch_terms(posterior, weights.code, model.prior())
         if training:
             self.step.assign_add(1)
-            loss = self.training_kl(ops.mean(kl_groups, axis=0)) - ops.mean(reconstruction)
-        return {"loss": loss, "elbo": elbo, "reconstruction": reconstruction, "kl": kl}
+            loss = self.training_kl(ops.mean(kl_groups, axis=0)) - ops.mean(reconstruction) + cost
+        return {"loss": loss, "elbo": elbo, "reconstruction": reconstruction, "kl": kl, **more}
+
+    def batch_terms(self, posterior, code, prior):
+        """What a subclass adds that depends on the whole batch: a cost in training, and terms.
+
+        Args:
+            posterior, prior: the model's distributions, a `CodeDistribution` each.
+            code: codes drawn from the posterior, `(samples, batch, latent_dim)`.
+
+        Returns:
+            The cost, a scalar in nats, and a dict of the terms that the subclass declares.
+        """
+        return 0.0, {}
 
     def training_kl(self, kl_groups):
         """Cost of the KL in training, a scalar, from the batch's mean KL in each group, nats."""
@@ -109,3 +116,14 @@ class ELBO(Objective):
         if not self.warmup_steps:
             return 1.0
         return ops.minimum(1.0, ops.cast(self.step, "float32") / self.warmup_steps)
+
+
+def check_terms(what, posterior, prior):
+    """Raises a `ValueError` unless both densities are sums over the dimensions of the code."""
+    for distribution in (posterior, prior):
+        if not hasattr(distribution, "log_prob_terms"):
+            raise ValueError(
+                f"{what} needs a posterior and a prior whose log-density is a sum over the "
+                "dimensions of the code, such as `GaussianPosterior` and `FlowPrior`. "
+                f"Received: {type(distribution).__name__}, which has no `log_prob_terms`"
+            )

@@ -3,6 +3,7 @@
 from vlae_tf.posteriors.gaussian_posterior import GaussianPosterior
 from vlae_tf.posteriors.hierarchical_posterior import HierarchicalPosterior
 from vlae_tf.posteriors.iaf_posterior import IAFPosterior
+from vlae_tf.posteriors.ladder_posterior import LadderPosterior
 from vlae_tf.posteriors.posterior import Posterior
 from vlae_tf.posteriors.prior_posterior import PriorPosterior
 
@@ -10,6 +11,7 @@ __all__ = [
     "GaussianPosterior",
     "HierarchicalPosterior",
     "IAFPosterior",
+    "LadderPosterior",
     "Posterior",
     "PriorPosterior",
 ]

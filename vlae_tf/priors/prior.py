@@ -29,6 +29,9 @@ class Prior(ConfiguredLayer):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.latent_dim = check_integer(latent_dim, "latent_dim", least=1)
 
+    def initialize_from_data(self, codes):
+        """Sets what may start from codes of images, `(n, latent_dim)`; by default, nothing."""
+
     def call(self, code):
         return self.distribution().log_prob(code)
 

@@ -1,0 +1,63 @@
+"""Clusters of codes: where k-means puts them, and what is read off a code."""
+
+import keras
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from tests.tiny import numpy_of
+from vlae_tf.priors import GaussianMixturePrior
+
+pytestmark = pytest.mark.jax
+
+
+def test_clusters_of_a_code_are_those_of_bayes_rule():
+    prior = GaussianMixturePrior(3, components=[2, 3], rungs=[1, 2], scale=0.7)
+    keras.utils.set_random_seed(1)
+    code = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    found = [numpy_of(each) for each in prior.cluster_log_probs(code)]
+    assert [each.shape for each in found] == [(5, 2), (5, 3)]
+    for each, part, weights in zip(found, (code[:, :1], code[:, 1:]), prior._mixtures, strict=True):
+        loc = numpy_of(weights["loc"])
+        joint = norm.logpdf(part[:, None], loc, 0.7).sum(-1)
+        expected = joint - np.log(np.exp(joint).sum(-1, keepdims=True))
+        np.testing.assert_allclose(each, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_kmeans_finds_the_clusters_of_each_rung():
+    rng = np.random.default_rng(0)
+    low, high = rng.integers(0, 2, 300), rng.integers(0, 3, 300)
+    code = np.stack([10.0 * low, 8.0 * high], axis=1) + 0.1 * rng.normal(size=(300, 2))
+    prior = GaussianMixturePrior(2, components=[2, 3], rungs=[1, 1])
+    prior.initialize_from_data(code.astype("float32"))
+    first, second = (np.sort(numpy_of(w["loc"])[:, 0]) for w in prior._mixtures)
+    np.testing.assert_allclose(first, [0, 10], atol=0.1)
+    np.testing.assert_allclose(second, [0, 8, 16], atol=0.1)
+    found = [numpy_of(each).argmax(-1) for each in prior.cluster_log_probs(code.astype("float32"))]
+    for labels, clusters in zip((low, high), found, strict=True):
+        assert len(set(zip(labels, clusters, strict=True))) == labels.max() + 1
+
+
+def test_too_few_codes_leave_the_means():
+    prior = GaussianMixturePrior(2, components=5)
+    before = numpy_of(prior._mixtures[0]["loc"])
+    prior.initialize_from_data(np.zeros((4, 2), "float32"))
+    np.testing.assert_array_equal(before, numpy_of(prior._mixtures[0]["loc"]))
+
+
+@pytest.mark.parametrize("components", [0, -1, 2.5, True, [2], [2, 0], [2, 3, 4]])
+def test_invalid_components_are_refused(components):
+    with pytest.raises(ValueError, match="`components` must be .* Received"):
+        GaussianMixturePrior(3, components, rungs=[1, 2])
+
+
+@pytest.mark.parametrize("rungs", [[], [3, 1], [1], [0, 3], 3, [1.5, 1.5]])
+def test_rungs_that_do_not_add_up_are_refused(rungs):
+    with pytest.raises(ValueError, match="`rungs` must be .* Received"):
+        GaussianMixturePrior(3, 2, rungs=rungs)
+
+
+def test_a_first_deviation_is_the_one_asked_for():
+    for scale in (0.01, 0.1, 2.0):
+        prior = GaussianMixturePrior(1, 1, scale=scale)
+        assert float(prior.distribution().spread()[0]) == pytest.approx(scale, rel=1e-3)
