@@ -7,9 +7,14 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
-TEST = ["build", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"]
+TEST = ["build", "pytest>=8", "pytest-xdist>=3.6", "pyyaml>=6", "ruff>=0.12"]
 JAX = ["jax>=0.7,<0.11"]
-SERVING = ["grpcio>=1.60,<2", "tensorflow-serving-api>=2.20,<2.22"]
+SERVING = [
+    "grpcio>=1.60,<2",
+    "starlette>=0.40,<2",
+    "tensorflow-serving-api>=2.20,<2.22",
+    "uvicorn>=0.30,<1",
+]
 # For keras-tuner's Bayesian search, and linear probes.
 SKLEARN = ["scikit-learn>=1.4"]
 

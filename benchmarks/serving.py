@@ -1,148 +1,201 @@
-"""Latency and throughput over gRPC, with and without batching, beside the model in Python.
+"""The local server under load, while versions of the model come and go.
 
-    python benchmarks/serving.py [ENTRY] [--clients 1 4 16] [--requests 200]
+    python benchmarks/serving.py [ENTRY] [--clients 1 8 32 128] [--seconds 10]
     python benchmarks/serving.py [ENTRY] --address grpc://HOST:8500      # a server that is there
 
-Each client is a thread that sends requests of one row, one after the other. Without
---address, `vlae-tf serve` is started in a process of its own, first as it is and then with
-export/config/batching.config; the time of the first request is measured with and without warm-up
-requests beside the model. Then the same rows go through the model in Python, one by one and in
-batches of 64. All in one run, on one machine.
+Each client is a thread that sends requests of one row, one after the other. Without --address,
+`vlae-tf serve` is started in a process of its own, and a version of the model comes and goes
+every few seconds. It also gets 200 connections at once and --mutants requests that are wrong in
+small ways over each protocol. Every answer is compared with that to the same row when the server
+was idle. Printed are latencies, what was refused, what was wrong, and the server's memory and
+threads. All in one run, on one machine.
 """
 
 import argparse
 import concurrent.futures
 import contextlib
+import http.client
+import json
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+import grpc
 import numpy as np
+import psutil
 from rich.console import Console
 from rich.table import Table
 
 import vlae_tf
 from vlae_tf import serving
 
-ROOT = pathlib.Path(__file__).parents[1]
-BATCHING = ROOT / "export" / "config" / "batching.config"
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from tests.serving import mutated  # noqa: E402
+
+REFUSED = ("RESOURCE_EXHAUSTED", "UNAVAILABLE", "503")
+CONSOLE = Console()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("entry", nargs="?", default="mnist_dynamic")
-    parser.add_argument("--address", help="of a server that has the entry; otherwise local ones")
-    parser.add_argument("--signatures", nargs="+", default=["encode", "sample"])
-    parser.add_argument("--clients", nargs="+", type=int, default=[1, 4, 16])
-    parser.add_argument("--requests", type=int, default=200, help="of each measurement")
+    parser.add_argument("--address", help="of a server that has the entry; otherwise a local one")
+    parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32, 128])
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    parser.add_argument("--mutants", type=int, default=10_000, help="over each protocol")
     arguments = parser.parse_args()
-    console = Console()
-
-    model = vlae_tf.zoo.load(arguments.entry)
-    images = vlae_tf.zoo.examples(arguments.entry)
-    rows = {
-        "encode": lambda n: {"image": np.resize(images, (n, *model.image_shape))},
-        "sample": lambda n: {
-            "seed": np.arange(n, dtype="int32"),
-            "temperature": np.ones(n, "float32"),
-        },
-    }
-    python = {
-        "encode": lambda n: model.encode(rows["encode"](n)["image"]),
-        "sample": lambda n: model.sample(n),
-    }
-    table = Table("signature", "served by", "clients", "p50 ms", "p99 ms", "rows/s", "of Python's")
+    if arguments.address:
+        measure(arguments, arguments.address)
+        return
     with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        servers = {"server": contextlib.nullcontext(arguments.address)}
-        if arguments.address is None:
-            plain = folder / "plain" / arguments.entry
-            warm = folder / "warm" / arguments.entry
-            vlae_tf.saved_model.export(model, plain)
-            vlae_tf.saved_model.export(model, warm, warmup_images=images)
-            servers = {
-                "vlae-tf serve": local(plain.parent),
-                "with warm-up": local(warm.parent),
-                "with batching": local(plain.parent, "--batching", BATCHING),
-            }
-        for signature in arguments.signatures:
-            best = throughput(python[signature], 64, arguments.requests)
-            one = throughput(python[signature], 1, min(arguments.requests, 50))
-            table.add_row(
-                signature, "Python, one by one", "", "", "", f"{one:.1f}", f"{one / best:.2f}"
-            )
-            table.add_row(signature, "Python, batches of 64", "", "", "", f"{best:.1f}", "1.00")
-        for name, server in servers.items():
-            with server as address:
-                for signature in arguments.signatures:
-                    row = rows[signature](1)
-                    with serving.Client(address, arguments.entry) as client:
-                        start = time.perf_counter()
-                        client.predict(signature, **row)
-                        first = time.perf_counter() - start
-                    console.print(f"{name}: first {signature} {1e3 * first:.0f} ms")
-                    if name == "with warm-up":
-                        continue
-                    best = throughput(python[signature], 64, 64)
-                    for clients in arguments.clients:
-                        times, rate = load(
-                            address, arguments.entry, signature, row, clients, arguments.requests
-                        )
-                        p50, p99 = 1e3 * np.percentile(times, [50, 99])
-                        table.add_row(
-                            signature,
-                            name,
-                            str(clients),
-                            f"{p50:.1f}",
-                            f"{p99:.1f}",
-                            f"{rate:.1f}",
-                            f"{rate / best:.2f}",
-                        )
-    console.print(table)
+        versions = pathlib.Path(folder) / arguments.entry
+        first = vlae_tf.zoo.load(arguments.entry).export(
+            versions, warmup_images=vlae_tf.zoo.examples(arguments.entry), batch_sizes=(1,)
+        )
+        with local(folder) as (process, grpc_address, rest_address):
+            server = psutil.Process(process.pid)
+            measure(arguments, grpc_address)
+            before = server.memory_info().rss, server.num_threads()
+            with changing(first):
+                measure(arguments, grpc_address)
+                at_once(rest_address, arguments.entry)
+                mutants(grpc_address, rest_address, arguments.entry, arguments.mutants)
+            time.sleep(15)
+            after = server.memory_info().rss, server.num_threads()
+            for name, old, new in zip(("bytes", "threads"), before, after, strict=True):
+                CONSOLE.print(f"server's {name}: {old:,} before, {new:,} after")
+
+
+def measure(arguments, address):
+    """Latencies of both signatures, for each number of clients."""
+    table = Table("signature", "clients", "p50 ms", "p99 ms", "rows/s", "refused", "wrong")
+    seed = np.zeros(1, "int32")
+    with serving.Client(address, arguments.entry) as client:
+        shape = client.about()["image_shape"]
+        image = np.random.default_rng(0).integers(0, 2, (1, *shape)).astype("uint8")
+        rows = {
+            "encode": {"image": image},
+            "sample": {"seed": seed, "temperature": np.ones(1, "float32")},
+        }
+        for signature, row in rows.items():
+            expected = client.predict(signature, **row)
+            for clients in arguments.clients:
+                found = load(client, signature, row, expected, clients, arguments.seconds)
+                table.add_row(signature, str(clients), *found)
+    CONSOLE.print(table)
+
+
+def load(client, signature, row, expected, clients, seconds):
+    times, refused, wrong = [], [], []
+    end = time.perf_counter() + seconds
+
+    def ask():
+        while (start := time.perf_counter()) < end:
+            try:
+                answer = client.predict(signature, **row)
+            except OSError as error:
+                told = any(code in str(error) for code in REFUSED)
+                (refused if told else wrong).append(error)
+                time.sleep(0.05)
+                continue
+            times.append(time.perf_counter() - start)
+            if not all(np.allclose(answer[name], expected[name], atol=1e-4) for name in expected):
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    p50, p99 = 1e3 * np.percentile(times, [50, 99])
+    numbers = f"{p50:.1f}", f"{p99:.1f}", f"{len(times) / seconds:.1f}"
+    return *numbers, str(len(refused)), str(len(wrong))
+
+
+def at_once(address, entry):
+    """200 connections that are opened before the first of them asks."""
+    host = address.removeprefix("http://")
+    connections = [http.client.HTTPConnection(host, timeout=120) for _ in range(200)]
+    for connection in connections:
+        connection.connect()
+    body = json.dumps({"signature_name": "sample", "instances": [{"seed": 0}]})
+
+    def ask(connection):
+        with contextlib.closing(connection):
+            connection.request("POST", f"/v1/models/{entry}:predict", body)
+            return connection.getresponse().status
+
+    with concurrent.futures.ThreadPoolExecutor(200) as pool:
+        statuses = list(pool.map(ask, connections))
+    counts = {status: statuses.count(status) for status in sorted(set(statuses))}
+    CONSOLE.print(f"200 connections at once: {counts}")
+
+
+def mutants(grpc_address, rest_address, entry, n):
+    """Wrong requests over both protocols, and what they were answered with."""
+    from tensorflow_serving.apis.predict_pb2 import PredictRequest
+
+    connection = http.client.HTTPConnection(rest_address.removeprefix("http://"), timeout=120)
+    body = {"signature_name": "about", "instances": [{"seed": 1}, {"seed": 2}]}
+    statuses = []
+    for path, data in mutated.rest_requests(body, n, seed=1):
+        connection.request("POST", f"/v1/models/{path.replace('odd', entry)}", data)
+        response = connection.getresponse()
+        json.load(response)
+        statuses.append(response.status)
+    connection.close()
+    message = PredictRequest(model_spec={"name": entry, "signature_name": "about"})
+    message.inputs["seed"].dtype = 3
+    message.inputs["seed"].tensor_shape.dim.add(size=2)
+    message.inputs["seed"].int_val.extend([1, 2])
+    with grpc.insecure_channel(grpc_address.removeprefix("grpc://")) as channel:
+        call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        data = mutated.messages(message.SerializeToString(), n, seed=1)
+        statuses += [call.future(one, timeout=120).code().name for one in data]
+    counts = {status: statuses.count(status) for status in sorted(set(statuses), key=str)}
+    CONSOLE.print(f"{2 * n} mutants: {counts}")
 
 
 @contextlib.contextmanager
-def local(folder, *options):
-    """`vlae-tf serve` in a process of its own: its gRPC address."""
+def changing(first):
+    """The next version of a model comes and goes, a copy of the `first`."""
+    ended = threading.Event()
+
+    def change():
+        other = first.with_name("2")
+        while not ended.wait(2):
+            if other.exists():
+                shutil.rmtree(other)
+            else:
+                shutil.copytree(first, first.with_name(".writing"))
+                first.with_name(".writing").rename(other)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def local(folder):
+    """`vlae-tf serve` in a process of its own, and its two addresses."""
     code = "from vlae_tf.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", folder, "--port", "0", "--rest-port", "0"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield re.search(r"grpc://\S+", process.stdout.readline())[0]
+            line = process.stdout.readline()
+            yield process, *re.search(r"(grpc://\S+) and (http://[^\s;]+)", line).groups()
         finally:
             process.send_signal(signal.SIGTERM)
-
-
-def load(address, entry, signature, row, clients, requests):
-    """Seconds that each request took, and rows answered in a second."""
-
-    def ask(_):
-        start = time.perf_counter()
-        client.predict(signature, **row)
-        return time.perf_counter() - start
-
-    with (
-        serving.Client(address, entry) as client,
-        concurrent.futures.ThreadPoolExecutor(clients) as pool,
-    ):
-        list(pool.map(ask, range(2 * clients)))
-        start = time.perf_counter()
-        times = list(pool.map(ask, range(requests)))
-        return times, requests / (time.perf_counter() - start)
-
-
-def throughput(function, batch, rows):
-    """Rows that the model in Python answers in a second."""
-    function(batch)
-    batches = max(1, rows // batch)
-    start = time.perf_counter()
-    for _ in range(batches):
-        function(batch)
-    return batches * batch / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

@@ -26,17 +26,20 @@ def moved(model):
 
 
 def save_encode(model, path):
-    """Writes a SavedModel with the signature `encode` alone, which takes a moment."""
+    """Writes a SavedModel with the signatures `encode` and `about` alone, which takes a moment."""
     import tensorflow as tf
 
     from vlae_tf.saved_model.signatures import Signatures
 
+    signatures = Signatures(model, importance_samples=1)
     image = tf.TensorSpec((None, *model.image_shape), tf.uint8, name="image")
-    encode = tf.function(Signatures(model, importance_samples=1).encode)
-    encode = encode.get_concrete_function(image=image)
+    encode = tf.function(signatures.encode).get_concrete_function(image=image)
+    seed = tf.TensorSpec([None], tf.int32, name="seed")
+    about = tf.function(lambda seed: signatures.about("of no weights", seed))
     module = tf.Module()
     module.weights = list(encode.variables)
-    tf.saved_model.save(module, path, signatures={"encode": encode})
+    about = about.get_concrete_function(seed=seed)
+    tf.saved_model.save(module, path, signatures={"encode": encode, "about": about})
 
 
 def save_count(path, version):
@@ -54,6 +57,27 @@ def save_count(path, version):
     spec = tf.TensorSpec([None], tf.int32, name="x")
     signature = tf.function(count).get_concrete_function(spec)
     tf.saved_model.save(module, path, signatures=signature)
+
+
+def save_odd(path):
+    """A SavedModel that counts to the first number as `spin`, and adds 7 to one number as `one`.
+
+    `one` fails for more rows than one, and adds another number if it is given.
+    """
+    import tensorflow as tf
+
+    spec, seven = tf.TensorSpec([None], tf.int32), tf.constant([7])
+
+    @tf.function(input_signature=[spec])
+    def spin(x):
+        turns = tf.while_loop(lambda n: n < x[0], lambda n: [n + 1], [tf.constant(0)])
+        return {"y": x + 0 * turns[0]}
+
+    @tf.function(input_signature=[spec, spec])
+    def one(x, y=seven):
+        return {"sum": tf.ensure_shape(x + y, [1])}
+
+    tf.saved_model.save(tf.Module(), path, signatures={"spin": spin, "one": one})
 
 
 @pytest.fixture(scope="session")
@@ -83,10 +107,11 @@ def loaded(exported):
 
 @pytest.fixture(scope="session")
 def versions(tmp_path_factory):
-    """The SavedModels of `save_count`, versions 1 to 3."""
+    """The SavedModels of `save_count`, versions 1 to 3, beside one of `save_odd`."""
     folder = tmp_path_factory.mktemp("versions") / "count"
     for version in (1, 2, 3):
         save_count(folder / str(version), version)
+    save_odd(folder.parent / "odd" / "1")
     return folder
 
 
@@ -105,4 +130,5 @@ def requests():
         "reconstruct": {"image": image, "seed": seed},
         "sample": {"seed": seed, "temperature": temperature},
         "log_prob": {"image": image, "seed": seed},
+        "about": {"seed": seed},
     }

@@ -14,6 +14,8 @@ from vlae_tf.cli import demo
 from vlae_tf.files import sha256
 from vlae_tf.zoo import catalogue
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 COMMANDS = (
     ["train"],
     ["recipes"],

@@ -75,18 +75,8 @@ def resolve(name):
     return found
 
 
-@pytest.fixture
-def eager():
-    """For a single step, tracing takes far longer than running."""
-    tf = pytest.importorskip("tensorflow")
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 # Keras says so of its own default, whenever `fit` is given a tf.data.Dataset.
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
-@pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 @pytest.mark.parametrize("page", RUN)
 def test_python_runs(page, tiny_zoo, eager, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

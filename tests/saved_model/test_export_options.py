@@ -1,6 +1,8 @@
 """Exports with pictures as PNG, and with requests to warm up."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -65,9 +67,27 @@ def test_a_picture_of_another_size_and_in_colour_is_brought_to_the_models(ask, r
         np.testing.assert_allclose(value, expected[key], rtol=1e-5, atol=1e-6)
 
 
-def test_bytes_that_are_no_picture_are_an_error(ask):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
-        ask("encode_png", image_bytes=[b"no picture"])
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_a_picture_that_cannot_be_read_spoils_its_own_row_alone(ask):
+    good = png(np.triu(np.full((8, 8), 255, "uint8")))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0))
+    bomb = good[:8] + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    gif = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), "uint8")).save(gif, "GIF")
+    rows = [b"no picture", good, b"", good[:-20], bomb, gif.getvalue(), good]
+    readable = np.array([row is good for row in rows])
+    alone = ask("reconstruct_png", image_bytes=[good], seed=[1])
+    answer = ask("reconstruct_png", image_bytes=rows, seed=[1] * len(rows))
+    np.testing.assert_array_equal(np.isnan(answer["code_bits"]), ~readable)
+    np.testing.assert_allclose(answer["code_bits"][readable], alone["code_bits"][0], rtol=1e-5)
+    for data, right in zip(answer["image_bytes"], readable, strict=True):
+        image = np.array(Image.open(io.BytesIO(data)))
+        assert data == alone["image_bytes"][0] if right else not image.any()
+    log_prob = ask("log_prob_png", image_bytes=rows, seed=[1] * len(rows))["log_prob"]
+    np.testing.assert_array_equal(np.isnan(log_prob), ~readable)
 
 
 def test_png_is_for_one_channel(tmp_path):
@@ -92,5 +112,5 @@ def test_warm_up_asks_for_each_signature_and_batch_size(path, signatures):
         # Each can be answered, and those with images are answered with numbers.
         for value in signatures[request.model_spec.signature_name](**inputs).values():
             assert value.dtype not in (tf.float32,) or np.isfinite(value).all()
-    names = NAMES | {f"{name}_png" for name in NAMES}
+    names = NAMES | {f"{name}_png" for name in NAMES} | {"about"}
     assert asked == {(name, size) for name in names for size in (1, 3)}

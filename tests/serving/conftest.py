@@ -20,7 +20,7 @@ def grey():
 
 @pytest.fixture(scope="session")
 def folder(exported, grey, tmp_path_factory):
-    """A folder of models: `tiny`, `count`, and `grey` and `control` with `encode` alone."""
+    """A folder of models: `tiny`, `count`, `odd`, and `grey` and `control` that only encode."""
     folder = Path(servers.FOLDER or tmp_path_factory.mktemp("models"))
 
     def copy(path):
@@ -28,6 +28,7 @@ def folder(exported, grey, tmp_path_factory):
 
     write_version(folder / "tiny", None, copy)
     servers.publish_count(folder / "count")
+    write_version(folder / "odd", None, served.save_odd)
     for name, model in (("grey", grey), ("control", tiny_control((2, 2, 1)))):
         write_version(
             folder / name, None, lambda path, model=model: served.save_encode(model, path)

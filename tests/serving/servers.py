@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -71,15 +72,21 @@ def replicas(server, folder):
         with _tensorflow_serving(folder) as first, _tensorflow_serving(folder) as second:
             yield [first, second]
     else:
-        with command(folder, "--poll-seconds", server.poll_seconds) as second:
+        config = folder / "models.config"
+        config.write_text(_models_config("tiny", "count", "odd"))
+        options = ["--models-config", config, "--poll-seconds", server.poll_seconds]
+        with command(folder, *options) as second:
             yield [Replica(server.grpc_address, server.rest_address), second]
 
 
 @contextlib.contextmanager
 def command(*arguments):
-    """`vlae-tf serve` in a process of its own, which must end well when it is asked to."""
+    """`vlae-tf serve` in a process of its own, which must end when it is asked to, in its grace.
+
+    It must do so whatever it is doing: both protocols have the model `odd` count without an end.
+    """
     code = "from vlae_tf.cli import main; main()"
-    arguments = [*map(str, arguments), "--port", "0", "--rest-port", "0"]
+    arguments = [*map(str, arguments), "--port", "0", "--rest-port", "0", "--grace-seconds", "1"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(
         [sys.executable, "-c", code, "serve", *arguments],
@@ -90,21 +97,42 @@ def command(*arguments):
     with process:
         try:
             line = process.stdout.readline()
-            yield Replica(*re.search(r"(grpc://\S+) and (http://[^\s;]+)", line).groups())
+            replica = Replica(*re.search(r"(grpc://\S+) and (http://[^\s;]+)", line).groups())
+            yield replica
+            clients = [Client(address, "odd") for address in replica.both()]
+            threads = [threading.Thread(target=_spin, args=[client]) for client in clients]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.5)
         finally:
             process.send_signal(signal.SIGTERM)
-    assert process.returncode == 0
+            start = time.monotonic()
+        assert process.wait(30) == 0
+        # A second for the requests, and as much for a busy machine.
+        assert time.monotonic() - start < 3
+        for thread, client in zip(threads, clients, strict=True):
+            thread.join()
+            client.close()
+
+
+def _spin(client):
+    with contextlib.suppress(OSError):
+        client.predict("spin", x=[2**31 - 1])
+
+
+def _models_config(*names):
+    blocks = "".join(
+        f'config {{ name: "{n}" base_path: "/models/{n}" model_platform: "tensorflow" }}\n'
+        for n in names
+    )
+    return f"model_config_list {{\n{blocks}}}\n"
 
 
 @contextlib.contextmanager
 def _tensorflow_serving(folder):
-    blocks = "".join(
-        f'config {{ name: "{path.name}" base_path: "{path}" model_platform: "tensorflow" }}\n'
-        for path in sorted(folder.iterdir())
-        if path.is_dir()
-    )
+    names = [path.name for path in sorted(folder.iterdir()) if path.is_dir()]
     config = folder / "models.config"
-    config.write_text(f"model_config_list {{\n{blocks}}}\n")
+    config.write_text(_models_config(*names).replace("/models", str(folder)))
     grpc, rest = _free_port(), _free_port()
     process = subprocess.Popen(
         [

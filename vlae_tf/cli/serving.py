@@ -79,17 +79,21 @@ def serve(
     poll_seconds: Annotated[
         float, typer.Option(help="Seconds between looks for new versions.")
     ] = 1.0,
+    max_rows: Annotated[int, typer.Option(help="Largest number of rows of a request.")] = 256,
     max_request_bytes: Annotated[int, typer.Option(help="Largest size of a request.")] = 16 * 2**20,
-    batching: Annotated[
-        pathlib.Path | None,
-        typer.Option(help="File of TensorFlow Serving's batching parameters."),
-    ] = None,
+    model_control: Annotated[
+        bool, typer.Option(help="Let clients choose which models below FOLDER are served.")
+    ] = False,
+    grace_seconds: Annotated[
+        float, typer.Option(help="Seconds that requests in flight have left at the end.")
+    ] = 10.0,
 ):
     """Serve SavedModels on this machine, for development and tests.
 
     The interfaces are TensorFlow Serving's, which is for production: see export/README.md.
     """
     import logging
+    import os
     import signal
     import threading
 
@@ -98,18 +102,30 @@ def serve(
     # Tells which versions were loaded, and which failed.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vlae_tf").setLevel(logging.INFO)
+    server = serving.Server(
+        folder,
+        models_config,
+        host,
+        port,
+        rest_port,
+        poll_seconds,
+        max_rows,
+        max_request_bytes,
+        model_control,
+    ).start()
+    # From here on; while models are loaded, a signal ends the process at once.
     ended = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())
-    with serving.Server(
-        folder, models_config, host, port, rest_port, poll_seconds, max_request_bytes, batching
-    ) as server:
-        names = ", ".join(server.manager.names()) or "no model yet"
-        console.print(
-            f"Serving {names} at {server.grpc_address} and {server.rest_address}; Ctrl+C ends it",
-            soft_wrap=True,
-        )
-        ended.wait()
+    names = ", ".join(sorted(server.models.configs)) or "no model yet"
+    console.print(
+        f"Serving {names} at {server.grpc_address} and {server.rest_address}; Ctrl+C ends it",
+        soft_wrap=True,
+    )
+    ended.wait()
+    if not server.stop(grace_seconds):
+        # What is being computed would keep the process.
+        os._exit(0)
 
 
 @app.command()
@@ -183,7 +199,7 @@ def _images_to_ask(source, served):
     """Images of the served model's shape; for a binary model, half grey and more becomes 1."""
     if source is None:
         raise ValueError("`images` must be given for this signature. Received: images=None")
-    shape = served.signatures()["encode"]["inputs"]["image"]["shape"][1:]
+    shape = served.about()["image_shape"]
     if source.lower().endswith((".png", ".jpg", ".jpeg")):
         from PIL import Image
 
@@ -195,7 +211,7 @@ def _images_to_ask(source, served):
         from vlae_tf import datasets
 
         images = datasets.load_arrays(source, image_shape=shape)
-    grey = images.max() > 1 and served.levels() == 2
+    grey = images.max() > 1 and served.about()["levels"] == 2
     return (images >= 128).astype("uint8") if grey else images
 
 

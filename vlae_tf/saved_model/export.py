@@ -35,8 +35,9 @@ def export(
         encode       image -> code, scale, code_bits            (also the default signature)
         decode       code, seed -> image
         reconstruct  image, seed -> image, code_bits
-        sample       seed, temperature -> image, code
+        sample       seed, temperature (1 if left out) -> image, code
         log_prob     image, seed -> log_prob, bits_per_dim, elbo
+        about        seed -> levels, image_shape, latent_dim, importance_samples, weights
 
     Each takes named inputs and gives a dict, batch first; `Signatures` has the shapes and units. A
     row's answer is a function of that row alone, so a server may batch requests and replicas agree.
@@ -110,7 +111,7 @@ def export(
     def write(path):
         import tensorflow as tf
 
-        from vlae_tf.saved_model.signatures import Signatures
+        from vlae_tf.saved_model.signatures import Signatures, with_default_temperature
 
         functions, signatures = Signatures(model, importance_samples).functions(xla, png)
         # A bare module with the variables that are read: the model itself would bring its
@@ -121,8 +122,10 @@ def export(
         # The names by which Google's inference converter finds what is to run on a TPU.
         aliases = {f"{name}_tpu": function for name, function in functions.items()}
         options = tf.saved_model.SaveOptions(function_aliases=aliases)
-        default = {"serving_default": signatures["encode"]}
-        tf.saved_model.save(module, path, signatures=signatures | default, options=options)
+        saved = signatures | {"serving_default": signatures["encode"]}
+        for name in {"sample", "sample_png"} & set(saved):
+            saved[name] = with_default_temperature(saved[name])
+        tf.saved_model.save(module, path, signatures=saved, options=options)
         if warmup_images is not None:
             write_warmup(path, signatures, warmup_images, batch_sizes)
 

@@ -1,4 +1,5 @@
 import functools
+import hashlib
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ _DRAWS = 64
 
 
 class Signatures:
-    """The five functions of a served model, on tensors: `n` rows in, `n` rows out, each on its own.
+    """The functions of a served model, on tensors: `n` rows in, `n` rows out, each on its own.
 
         code_bits = KL(q(z | x) || p(z)) / ln 2
         elbo      = 1/K sum_k log w_k,      w_k = p(x | z_k) p(z_k) / q(z_k | x),    z_k ~ q(z | x)
@@ -23,7 +24,11 @@ class Signatures:
     the KL exactly; for a flow it is an estimate. The draws of `log_prob` come from the row's seed.
 
     A row whose image is not of {0, 1} where the model is binary, or whose temperature is negative,
-    is answered by NaN and a blank image: an error would be one for all rows of the batch.
+    is answered by NaN and a blank image: an error would be one for all rows of the batch. Inputs of
+    different numbers of rows are an error.
+
+    `about` gives facts about the model, the same in each row, so that a server may batch it too:
+    `levels`, `image_shape`, `latent_dim`, `importance_samples`, and the SHA-256 of the `weights`.
 
     Args:
         model: a `VAE`.
@@ -60,7 +65,8 @@ class Signatures:
 
     def decode(self, code, seed):
         code = tf.ensure_shape(code, (None, self.model.latent_dim))
-        return {"image": tf.cast(self.model.decode_rows(code, seed), tf.uint8)}
+        image = self.model.decode_rows(code, _one_for_each(code, seed))
+        return {"image": tf.cast(image, tf.uint8)}
 
     def reconstruct(self, image, seed):
         images, valid = self._valid(image)
@@ -72,12 +78,14 @@ class Signatures:
         }
 
     def sample(self, seed, temperature):
+        temperature = _one_for_each(seed, temperature)
         image, code = self.model.sample_rows(seed, _only(temperature >= 0, temperature))
         return {"image": tf.cast(image, tf.uint8), "code": code}
 
     def log_prob(self, image, seed):
         images, valid = self._valid(image)
         posterior = self.model.posterior(images)
+        seed = _one_for_each(images, seed)
         # Not the noise of `sample` and `decode`, which have salts 0 and 1.
         noise = row_normal(seed, (self.importance_samples, self.model.latent_dim), salt=2)
         # One code of each image at a time: K batches at once would not fit on a small accelerator.
@@ -94,8 +102,20 @@ class Signatures:
             "elbo": _only(valid, tf.reduce_mean(log_weight, 0)),
         }
 
+    def about(self, weights, seed):
+        facts = {
+            "levels": self.model.levels,
+            "image_shape": self.model.image_shape,
+            "latent_dim": self.model.latent_dim,
+            "importance_samples": self.importance_samples,
+            "weights": weights,
+        }
+        return {name: tf.repeat([fact], tf.size(seed), axis=0) for name, fact in facts.items()}
+
     def functions(self, xla=False, png=False, batch_size=None):
         """A dict of `tf.function` and of concrete functions, by signature.
+
+        `about` is among the concrete ones alone.
 
         Args:
             xla: whether XLA compiles them, once for each number of rows that comes.
@@ -113,20 +133,26 @@ class Signatures:
             "sample": [seed, temperature],
             "log_prob": [image, seed],
         }
-        functions = {
-            name: tf.function(getattr(self, name), jit_compile=xla or None) for name in inputs
-        }
+        # None has a condition or loop of Python on a tensor: to look for them would take longer
+        # than all the rest.
+        options = {"autograph": False, "jit_compile": xla or None}
+        functions = {name: tf.function(getattr(self, name), **options) for name in inputs}
         if png:
             pictures = PNGSignatures(dict(functions), self.model.image_shape, self.model.levels)
             data = tf.TensorSpec((batch_size,), tf.string, name="image_bytes")
             for name, specs in list(inputs.items()):
                 specs = [data if spec is image else spec for spec in specs]
-                functions[f"{name}_png"] = tf.function(functools.partial(pictures.call, name))
+                call = functools.partial(pictures.call, name)
+                functions[f"{name}_png"] = tf.function(call, autograph=False)
                 inputs[f"{name}_png"] = specs
         concrete = {
             name: function.get_concrete_function(**{spec.name: spec for spec in inputs[name]})
             for name, function in functions.items()
         }
+        read = {v.ref(): v for function in concrete.values() for v in function.variables}
+        about = functools.partial(self.about, _digest(read.values()))
+        about = tf.function(about, autograph=False)
+        concrete["about"] = about.get_concrete_function(seed=seed)
         return functions, concrete
 
     def _valid(self, image):
@@ -145,11 +171,39 @@ class Signatures:
         return tf.reduce_mean(kl, 0) / math.log(2)
 
 
+def with_default_temperature(sample):
+    """The concrete function `sample` for a SavedModel, with 1 for a temperature that is left out.
+
+    TensorFlow Serving takes it over gRPC, for requests of one row.
+    """
+    specs = [tf.TensorSpec([None], dtype) for dtype in (tf.int32, tf.float32)]
+    one = tf.ones(1)
+
+    @tf.function(input_signature=specs, autograph=False)
+    def sample_at(seed, temperature=one):
+        return sample(seed=seed, temperature=temperature)
+
+    return sample_at
+
+
+def _digest(weights):
+    """The SHA-256 of weights, whatever their order."""
+    digests = [hashlib.sha256(weight.numpy().tobytes()).digest() for weight in weights]
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+
+
 def _fixed_noise(latent_dim):
     """Always the same normal draws, `(_DRAWS, latent_dim)`, with mean 0 and variance 1 exactly."""
     half = np.random.default_rng(0).standard_normal((_DRAWS // 2, latent_dim))
     half /= np.sqrt(np.mean(half**2, axis=0))
     return np.concatenate([half, -half]).astype("float32")
+
+
+def _one_for_each(rows, values):
+    """`values`, if there are as many as rows: TensorFlow would repeat a single one."""
+    words = "Inputs must have as many rows, all of them"
+    tf.debugging.assert_equal(tf.shape(values)[:1], tf.shape(rows)[:1], words)
+    return values
 
 
 def _only(valid, values):

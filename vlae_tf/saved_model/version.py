@@ -78,7 +78,12 @@ def _rename(temporary, folder, version):
             _check_version(folder, version)
 
 
+def versions(folder):
+    """`{version: path}` of what `folder` holds under numbers, of 63 bits as in the protocol."""
+    paths = [path for path in folder.iterdir() if path.name.isascii() and path.name.isdecimal()]
+    return {int(path.name): path for path in paths if len(path.name) < 19}
+
+
 def _next_free(folder):
     # After the highest, not in a gap: a server takes the highest for the newest.
-    taken = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
-    return 1 + max(taken, default=0)
+    return 1 + max(versions(folder), default=0)

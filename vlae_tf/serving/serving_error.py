@@ -1,3 +1,7 @@
+import logging
+import reprlib
+
+
 class ServingError(Exception):
     """A request that failed, with the name of its gRPC status code.
 
@@ -14,3 +18,36 @@ class ServingError(Exception):
     def __init__(self, code, message):
         super().__init__(message[:1000])
         self.code = code
+
+
+def invalid(name, expected, received, code="INVALID_ARGUMENT"):
+    """The `ServingError` that says which part of a request is wrong, to be raised.
+
+    Args:
+        name: name of the part.
+        expected: what it must be, such as "a positive integer".
+        received: a value, which is shortened, or words about it.
+        code: name of the status.
+    """
+    shown = received if isinstance(received, str) else reprlib.repr(received)
+    return ServingError(code, f"`{name}` must be {expected}. Received: {name}={shown}")
+
+
+def chosen(name, options, asked, code="INVALID_ARGUMENT"):
+    """What `options`, a dict, has under the key `asked`.
+
+    Raises:
+        ServingError: if there is no such key, with all that there are.
+    """
+    if asked not in options:
+        keys = ", ".join(map(str, sorted(options))) or "none yet"
+        raise invalid(name, f"one of {keys}", asked, code)
+    return options[asked]
+
+
+def told(error):
+    """The `ServingError` that a client is told of any exception; the log has the others."""
+    if isinstance(error, ServingError):
+        return error
+    logging.getLogger(__name__).error("A request failed", exc_info=error)
+    return ServingError("INTERNAL", "The request failed; the server's log says why")

@@ -61,22 +61,85 @@ def test_a_deadline_ends_the_waiting(scheme):
                 client.status()
 
 
-def test_a_server_of_another_kind_is_said():
-    class Other(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_error(404)
+class Other(http.server.BaseHTTPRequestHandler):
+    """A server whose answers a test chooses, by method."""
 
-        def log_message(self, *arguments):
-            pass
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(self.server.answers[self.command]).encode())
 
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def other():
     with http.server.HTTPServer(("127.0.0.1", 0), Other) as other:
-        thread = threading.Thread(target=other.serve_forever)
+        thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        with Client(f"http://127.0.0.1:{other.server_port}", "tiny") as client:
-            with pytest.raises(ValueError, match="HTTP status 404, without JSON"):
-                client.status()
+        yield other
         other.shutdown()
         thread.join()
+
+
+def test_a_server_of_another_kind_is_said(other, monkeypatch):
+    monkeypatch.setattr(Other, "do_GET", lambda self: self.send_error(404))
+    with Client(f"http://127.0.0.1:{other.server_port}", "tiny") as client:
+        with pytest.raises(ValueError, match="HTTP status 404, without JSON"):
+            client.status()
+
+
+DIM = {"dim": [{"size": "-1"}, {"size": "2"}]}
+SIGNATURE = {
+    "inputs": {"x": {"dtype": "DT_INT32", "tensor_shape": {"dim": [{"size": "-1"}]}}},
+    "outputs": {
+        "a": {"dtype": "DT_FLOAT", "tensor_shape": DIM},
+        "b": {"dtype": "DT_INT32", "tensor_shape": DIM},
+    },
+}
+METADATA = {"metadata": {"signature_def": {"signature_def": {"any": SIGNATURE}}}}
+ROWS = [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [],
+        3,
+        {"predictions": ROWS},
+        {"outputs": []},
+        {"outputs": {"a": ROWS}},
+        {"outputs": {"a": ROWS, "b": ROWS[:1]}},
+        {"outputs": {"a": ROWS, "b": 3 * ROWS}},
+        {"outputs": {"a": ROWS, "b": [[1, 2, 3], [4, 5, 6]]}},
+        {"outputs": {"a": ROWS, "b": [[1], [2, 3]]}},
+        {"outputs": {"a": ROWS, "b": [[1, 2], [3, 4.5]]}},
+        {"outputs": {"a": [["?", 2], [3, 4]], "b": ROWS}},
+        {"outputs": {"a": None, "b": ROWS}},
+    ],
+)
+def test_an_answer_is_checked(other, answer):
+    other.answers = {"GET": METADATA, "POST": {"outputs": {"a": ROWS, "b": ROWS}}}
+    with Client(f"http://127.0.0.1:{other.server_port}", "tiny") as client:
+        assert client.predict("any", x=[0, 0])["b"].tolist() == ROWS
+        other.answers["POST"] = answer
+        with pytest.raises(OSError, match="The server's answer must be"):
+            client.predict("any", x=[0, 0])
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"metadata": []}, {"model_version_status": [{}]}])
+def test_what_is_told_about_a_model_is_checked(other, answer):
+    other.answers = {"GET": answer}
+    with Client(f"http://127.0.0.1:{other.server_port}", "tiny") as client:
+        for ask in (client.signatures, client.status):
+            with pytest.raises(OSError, match="The server's answer must be"):
+                ask()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +150,7 @@ def test_a_server_of_another_kind_is_said():
         (lambda c: c.encode(np.full((1, 8, 8, 1), -1)), "`images` must be integers"),
         (lambda c: c.encode(np.zeros((1, 9, 8, 1))), r"must be uint8 of shape \(None, 8, 8, 1\)"),
         (lambda c: c.encode(np.zeros((0, 8, 8, 1))), "`images` must have at least one row"),
-        (lambda c: c.encode(1), r"of shape \(None, 8, 8, 1\). Received: image, uint8 of shape"),
+        (lambda c: c.encode(1), r"of shape \(None, 8, 8, 1\). Received: image="),
         (lambda c: c.decode([]), "`code` must have at least one row"),
         (lambda c: c.decode(np.zeros((1, 5))), r"`code` must be float32 of shape \(None, 4\)"),
         (lambda c: c.sample(0), "`n` must be an integer, at least 1"),
@@ -95,7 +158,7 @@ def test_a_server_of_another_kind_is_said():
         (lambda c: c.sample(2, temperature=[1, np.nan]), "`temperature` must be at least 0"),
         (lambda c: c.sample(2, seed=-1), "`seed` must be a non-negative integer"),
         (lambda c: c.sample(2, seed=[1, 2, 3]), "one for each of the 2 rows"),
-        (lambda c: c.predict("dream", x=1), "`signature` must be one of decode, encode"),
+        (lambda c: c.predict("dream", x=1), "`signature` must be one of about, decode"),
         (lambda c: c.predict("encode", x=1), "`inputs` must be named image. Received: .* x$"),
     ],
 )
@@ -117,17 +180,27 @@ def test_pixels_of_other_levels_are_refused_as_by_the_model(address, model, requ
     assert str(error.value) == str(expected.value)
 
 
-def test_levels_of_a_grey_model_and_of_one_without_a_code(server):
+def test_about_tells_what_the_model_is(address, server):
+    with Client(address, "tiny") as client:
+        about = client.about()
+        weights = about.pop("weights")
+    assert about == {
+        "levels": 2,
+        "image_shape": (8, 8, 1),
+        "latent_dim": 4,
+        "importance_samples": 3,
+    }
+    assert len(weights) == 64 and int(weights, 16)
     with Client(server.grpc_address, "grey") as client:
-        assert client.levels() == 256
+        assert client.about()["levels"] == 256
         assert client.encode(np.full((3, 8, 8, 1), 200)).shape == (3, 2)
     with Client(server.grpc_address, "control") as client:
-        assert client.levels() == 2
+        assert client.about()["levels"] == 2
 
 
 def test_a_model_that_is_not_there_is_named(address):
     with Client(address, "other") as client:
-        with pytest.raises(ValueError, match="one of .*, tiny. Received: model='other'") as error:
+        with pytest.raises(ValueError, match="one of .*, tiny. Received: model=other") as error:
             client.status()
     assert address in str(error.value)
 
@@ -149,7 +222,6 @@ def test_long_inputs_go_in_several_requests(address, requests, monkeypatch):
 
 def test_signatures_tell_types_and_shapes(address):
     with Client(address, "tiny") as client:
-        assert client.levels() == 2
         signatures = client.signatures()
         assert client.status() == {1: "AVAILABLE"}
     assert signatures["sample"] == {
@@ -175,7 +247,8 @@ def run(*arguments):
     return result.output
 
 
-def test_from_a_picture_to_its_code_and_back(address, model, tmp_path):
+def test_from_a_picture_to_its_code_and_back(server, model, tmp_path):
+    address = server.rest_address
     image = np.triu(np.ones((8, 8), "uint8"))
     Image.fromarray(255 * image).save(tmp_path / "image.png")
     np.save(tmp_path / "image.npy", image.reshape(1, 8, 8, 1))
@@ -195,7 +268,8 @@ def test_a_grey_model_gets_the_greys_of_a_picture(server, grey, tmp_path):
     np.testing.assert_allclose(np.load(out), grey.encode(image.reshape(1, 8, 8, 1)), atol=1e-5)
 
 
-def test_samples_into_a_picture(address, model, tmp_path):
+def test_samples_into_a_picture(server, model, tmp_path):
+    address = server.grpc_address
     run(address, "tiny", "sample", "--n", 3, "--out", tmp_path / "samples.png")
     assert (tmp_path / "samples.png").read_bytes().startswith(b"\x89PNG")
     printed = json.loads(run(address, "tiny", "sample", "--n", 3, "--seed", 5))
@@ -209,8 +283,8 @@ def test_samples_into_a_picture(address, model, tmp_path):
         (["tiny", "encode"], "`images` must be given"),
         (["tiny", "decode"], "`codes` must be given"),
         (["tiny", "encode", "--images", "none.png"], "none.png"),
-        (["tiny", "sample", "--label", "stable"], "Received: label='stable'"),
-        (["other", "sample"], "Received: model='other'"),
+        (["tiny", "sample", "--label", "stable"], "Received: label=stable"),
+        (["other", "sample"], "Received: model=other"),
     ],
 )
 def test_a_mistake_is_one_line(server, capsys, monkeypatch, arguments, words):

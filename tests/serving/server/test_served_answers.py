@@ -16,7 +16,7 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tests.serving import servers
 from vlae_tf.serving import Client
 
-SIGNATURES = ("encode", "decode", "reconstruct", "sample", "log_prob")
+SIGNATURES = ("encode", "decode", "reconstruct", "sample", "log_prob", "about")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def assert_close(actual, expected):
     assert actual.keys() == expected.keys()
     for name, value in actual.items():
         assert value.dtype == expected[name].dtype
-        if value.dtype == np.uint8:
+        if value.dtype in (np.uint8, object):
             np.testing.assert_array_equal(value, expected[name])
         else:
             np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-4)
@@ -48,21 +48,43 @@ def assert_close(actual, expected):
 # === Answers ===
 
 
-def test_answers_are_those_of_python(client, loaded, requests):
+@pytest.fixture(scope="module")
+def expected(loaded, requests):
+    """The answers of the SavedModel in this process, by signature."""
+    return {
+        signature: {name: value.numpy() for name, value in loaded[signature](**request).items()}
+        for signature, request in requests.items()
+    }
+
+
+def test_answers_are_those_of_python(client, expected, requests):
     for signature, request in requests.items():
-        expected = {name: value.numpy() for name, value in loaded[signature](**request).items()}
-        assert_close(client.predict(signature, **request), expected)
+        assert_close(client.predict(signature, **request), expected[signature])
 
 
-def test_client_stands_for_the_model(client, model, requests):
+@pytest.fixture(scope="module")
+def of_the_model(model, requests):
+    """The answers of the model, by method."""
+    image, code = requests["encode"]["image"], requests["decode"]["code"]
+    return {
+        "decode": model.decode(code, seed=7),
+        "reconstruct": model.reconstruct(image, seed=7),
+        "sample": model.sample(3, seed=7, temperature=0.5),
+    }
+
+
+def test_client_stands_for_the_model(client, model, of_the_model, requests):
     image, code = requests["encode"]["image"], requests["decode"]["code"]
     np.testing.assert_allclose(client.encode(image), model.encode(image), atol=1e-5)
-    np.testing.assert_array_equal(client.decode(code, seed=7), model.decode(code, seed=7))
-    np.testing.assert_array_equal(client.reconstruct(image, 7), model.reconstruct(image, 7))
-    np.testing.assert_array_equal(
-        client.sample(3, seed=7, temperature=0.5), model.sample(3, seed=7, temperature=0.5)
-    )
-    assert client.log_prob(image).shape == (5,) and client.log_prob(image).max() < 0
+    answers = {
+        "decode": client.decode(code, seed=7),
+        "reconstruct": client.reconstruct(image, seed=7),
+        "sample": client.sample(3, seed=7, temperature=0.5),
+    }
+    for method, answer in answers.items():
+        np.testing.assert_array_equal(answer, of_the_model[method])
+    log_prob = client.log_prob(image)
+    assert log_prob.shape == (5,) and log_prob.max() < 0
 
 
 def test_replicas_answer_alike(replicas, requests):
@@ -133,6 +155,10 @@ MISTAKES = {
     "missing input": (predict_request(), "INVALID_ARGUMENT"),
     "missing seed": (predict_request("reconstruct", image=IMAGES), "INVALID_ARGUMENT"),
     "unknown input": (predict_request(image=IMAGES, seed=[1, 2]), "INVALID_ARGUMENT"),
+    "rows of unequal length": (
+        predict_request("sample", seed=np.int32([1, 2, 3]), temperature=np.float32([1])),
+        "INVALID_ARGUMENT",
+    ),
     "unknown signature": (
         predict_request("dream", image=IMAGES),
         # The second is TensorFlow Serving's.
@@ -186,6 +212,11 @@ HTTP_MISTAKES = {
     "empty": ("tiny:predict", b"", 400),
     "no object": ("tiny:predict", b"[1, 2]", 400),
     "no rows": ("tiny:predict", as_json(instances=[]), 400),
+    "rows of unequal length": (
+        "tiny:predict",
+        as_json(signature_name="sample", inputs={"seed": [1, 2, 3], "temperature": [1]}),
+        400,
+    ),
     "both forms": ("tiny:predict", as_json(instances=[ROW], inputs=[ROW]), 400),
     "no form": ("tiny:predict", as_json(signature_name="encode"), 400),
     "no such verb": ("tiny:dream", as_json(instances=[ROW]), 400),

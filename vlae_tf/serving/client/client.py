@@ -66,7 +66,7 @@ class Client:
         self.batch_size = check_integer(batch_size, "batch_size", least=1)
         self._connection = Connection(target.strip("/"), model, version, label, timeout)
         self._signatures = None
-        self._levels = None
+        self._about = None
 
     def encode(self, images):
         """The codes of images, float32 `(batch, latent_dim)`: the centre of the posterior.
@@ -123,11 +123,13 @@ class Client:
             names = f"inputs named {', '.join(sorted(inputs)) or 'nothing'}"
             refuse("inputs", f"named {', '.join(sorted(taken))}", inputs, received=names)
         arrays = {name: _cast(name, value, taken[name]["dtype"]) for name, value in inputs.items()}
-        answer = self._ask(lambda: self._connection.predict(signature, arrays, list(given)))
-        return {
-            name: np.asarray(answer[name], _numpy_type(spec["dtype"]))
-            for name, spec in given.items()
-        }
+        rows = {len(array) for array in arrays.values() if array.ndim}
+
+        def answer():
+            found = self._connection.predict(signature, arrays, list(given))
+            return {name: _received(name, found[name], spec, rows) for name, spec in given.items()}
+
+        return self._ask(answer)
 
     def signatures(self):
         """Inputs and outputs: `{signature: {"inputs" or "outputs": {name: spec}}}`.
@@ -141,13 +143,18 @@ class Client:
             self._signatures = {k: v for k, v in signatures.items() if not k.startswith("__")}
         return self._signatures
 
-    def levels(self):
-        """The number of levels of the model's pixels: 2, or 256."""
-        if self._levels is None:
-            # A binary model answers NaN to other pixels than 0 and 1.
-            answer = self.predict("encode", image=np.full((1, *self._image_shape()), 255))
-            self._levels = 2 if np.isnan(answer["code"]).all() else 256
-        return self._levels
+    def about(self):
+        """Facts about the model, of which the server is asked once.
+
+        A dict of `levels` (of a pixel: 2 or 256), `image_shape`, `latent_dim`, `importance_samples`
+        (of `log_prob`), and `weights`, their SHA-256 in hexadecimal digits.
+        """
+        if self._about is None:
+            answer = self.predict("about", seed=[0])
+            facts = {name: value[0].tolist() for name, value in answer.items() if name != "weights"}
+            shape, weights = tuple(facts["image_shape"]), answer["weights"][0].decode()
+            self._about = facts | {"image_shape": shape, "weights": weights}
+        return self._about
 
     def status(self):
         """The state of each version, `{version: state}`, such as "AVAILABLE"."""
@@ -168,15 +175,12 @@ class Client:
             refuse("signature", f"one of {', '.join(sorted(specs))}", name)
         return specs[name]
 
-    def _image_shape(self):
-        return self._signature("encode")["inputs"]["image"]["shape"][1:]
-
     def _images(self, images):
         """`images` as uint8, if there is at least one and all have the model's levels."""
         images = _not_empty("images", _integers("images", images, "uint8"))
         # Every model takes 0 and 1: the server is asked for its levels only for other pixels.
         if images.max() > 1:
-            check_images(images, self._image_shape(), self.levels())
+            check_images(images, self.about()["image_shape"], self.about()["levels"])
         return images
 
     def _rows(self, signature, **inputs):
@@ -196,9 +200,9 @@ class Client:
             where = f"address={self.address!r}, model={self.model!r}"
             if error.code == "UNAVAILABLE":
                 raise ConnectionError(
-                    "`address` must be that of a running server: start one with `vlae-tf serve`, "
-                    "or check host and port (TensorFlow Serving has gRPC at 8500 and REST at "
-                    f"8501). Received: {where}, which failed with: {error}"
+                    "`address` must be that of a running server that has time: start one with "
+                    "`vlae-tf serve`, or check host and port (TensorFlow Serving has gRPC at 8500 "
+                    f"and REST at 8501). Received: {where}, which failed with: {error}"
                 ) from error
             if error.code == "DEADLINE_EXCEEDED":
                 raise TimeoutError(
@@ -208,6 +212,29 @@ class Client:
             if error.code in _MISTAKES:
                 raise ValueError(f"{error} ({where})") from error
             raise OSError(f"The server failed with {error.code}: {error} ({where})") from error
+        # Nothing else is done here but to read what came, which may be anything.
+        except Exception as error:
+            raise OSError(
+                "The server's answer must be TensorFlow Serving's, as its signatures say. "
+                f"Received: {error!r} (address={self.address!r}, model={self.model!r})"
+            ) from error
+
+
+def _received(name, value, spec, rows):
+    """An output as an array, if it has the shape of its signature, and as many rows as were sent.
+
+    Args:
+        name: name of the output.
+        value: what came.
+        spec: its "dtype" and "shape".
+        rows: set of the numbers of rows that were sent.
+    """
+    array, shape = _cast(name, value, spec["dtype"]), spec["shape"]
+    fits = shape is None or len(shape) == array.ndim
+    fits = fits and all(n in (None, m) for n, m in zip(shape or (), array.shape, strict=False))
+    if not fits or shape and shape[0] is None and len(rows) == 1 and len(array) not in rows:
+        refuse(name, f"of shape {shape}, of {rows} rows", value, f"shape {array.shape}")
+    return array
 
 
 # NumPy's types for those that it lacks.

@@ -1,11 +1,8 @@
-import base64
 import http.client
 import json
 import urllib.parse
 
-import numpy as np
-
-from vlae_tf.serving.client.tensors import as_bytes
+from vlae_tf.serving.json_values import from_json, to_json
 from vlae_tf.serving.serving_error import ServingError
 
 _CODES = {
@@ -47,11 +44,11 @@ class RestConnection:
             self.path += "/labels/" + urllib.parse.quote(label, safe="")
 
     def predict(self, signature, inputs, outputs):
-        inputs = {name: _json(value) for name, value in inputs.items()}
+        inputs = {name: to_json(value) for name, value in inputs.items()}
         request = {"signature_name": signature, "inputs": inputs}
         answer = self._call("POST", ":predict", json.dumps(request))["outputs"]
         answer = answer if len(outputs) > 1 else {outputs[0]: answer}
-        return {name: _unpacked(value) for name, value in answer.items()}
+        return {name: from_json(value) for name, value in answer.items()}
 
     def signatures(self):
         definitions = self._call("GET", "/metadata")["metadata"]["signature_def"]["signature_def"]
@@ -106,22 +103,3 @@ def _spec(info):
         "dtype": _TYPES.get(dtype, dtype),
         "shape": None if shape.get("unknown_rank") else tuple(n if n >= 0 else None for n in sizes),
     }
-
-
-def _json(array):
-    if array.dtype == object:
-        return np.asarray(np.frompyfunc(_base64, 1, 1)(array), object).tolist()
-    return array.tolist()
-
-
-def _base64(value):
-    return {"b64": base64.b64encode(as_bytes(value)).decode()}
-
-
-def _unpacked(value):
-    """Strings as bytes, as gRPC gives them."""
-    if isinstance(value, list):
-        return [_unpacked(item) for item in value]
-    if isinstance(value, dict):
-        return base64.b64decode(value["b64"])
-    return value.encode() if isinstance(value, str) else value

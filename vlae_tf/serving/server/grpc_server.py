@@ -1,125 +1,54 @@
 """The gRPC side of the local server."""
 
 import concurrent.futures
-import logging
-import math
 
 import grpc
-import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_management_pb2,
-    predict_pb2,
-)
+from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
+from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
-from vlae_tf.serving.server.servable import check_tensor
-from vlae_tf.serving.serving_error import ServingError
-
-logger = logging.getLogger(__name__)
+from vlae_tf.serving.serving_error import invalid, told
 
 
-def grpc_server(service, host, port, max_request_bytes):
-    """A gRPC server, not started yet, and the port that it listens on.
-
-    Args:
-        service: a `ModelService`.
-        host, port: where to listen; port 0 is any free one.
-        max_request_bytes: largest size of a message, and of each tensor that it describes.
-
-    Raises:
-        OSError: if the port is taken.
-    """
-
-    def predict(request):
-        servable, spec = service.servable(request.model_spec)
-        definition = servable.definition(spec.signature_name)
-        inputs = {
-            name: _array(name, tensor, definition.inputs, max_request_bytes)
-            for name, tensor in request.inputs.items()
-        }
-        answer = servable.predict(spec.signature_name, inputs, request.output_filter)
-        response = predict_pb2.PredictResponse(model_spec=spec)
-        for name, value in answer.items():
-            response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
-        return response
-
+def grpc_server(models, max_request_bytes, max_requests):
+    """A gRPC server for `models`, as yet without a port."""
     server = grpc.server(
-        # A request that waits in a batch keeps a thread.
-        concurrent.futures.ThreadPoolExecutor(max_workers=64, thread_name_prefix="grpc"),
+        concurrent.futures.ThreadPoolExecutor(max_requests, thread_name_prefix="grpc"),
+        maximum_concurrent_rpcs=max_requests,
         options=[
             ("grpc.max_receive_message_length", max_request_bytes),
-            ("grpc.max_send_message_length", -1),
             # Otherwise a second server would share the port, and take half of the requests.
             ("grpc.so_reuseport", 0),
         ],
     )
     prediction = {
-        "Predict": _method(predict_pb2.PredictRequest, predict),
-        "GetModelMetadata": _method(
-            get_model_metadata_pb2.GetModelMetadataRequest, service.metadata
+        "Predict": _handler(
+            PredictRequest, lambda r, c: models.predict(r, c.time_remaining(), c.is_active)
         ),
+        "GetModelMetadata": _handler(GetModelMetadataRequest, lambda r, _: models.metadata(r)),
     }
     model = {
-        "GetModelStatus": _method(get_model_status_pb2.GetModelStatusRequest, service.status),
-        "HandleReloadConfigRequest": _method(
-            model_management_pb2.ReloadConfigRequest, service.reload
-        ),
+        "GetModelStatus": _handler(GetModelStatusRequest, lambda r, _: models.status(r)),
+        "HandleReloadConfigRequest": _handler(ReloadConfigRequest, lambda r, _: models.reload(r)),
     }
-    server.add_generic_rpc_handlers(
-        [
-            grpc.method_handlers_generic_handler(f"tensorflow.serving.{name}", methods)
-            for name, methods in (("PredictionService", prediction), ("ModelService", model))
-        ]
-    )
-    try:
-        bound = server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError:
-        bound = 0
-    if not bound:
-        raise OSError(f"`port` must be free on {host}. Received: port={port}")
-    return server, bound
+    for service, handlers in (("PredictionService", prediction), ("ModelService", model)):
+        name = f"tensorflow.serving.{service}"
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(name, handlers)])
+    return server
 
 
-def _method(request_class, answer):
+def _handler(kind, answer):
     """A handler that reads the message itself: gRPC would call a broken one an internal error."""
 
     def handle(body, context):
         try:
-            return answer(request_class.FromString(body))
+            return answer(kind.FromString(body), context).SerializeToString()
         except DecodeError:
-            code = "INVALID_ARGUMENT"
-            message = (
-                f"The message must be a {request_class.DESCRIPTOR.name}. "
-                f"Received: {len(body)} bytes in another format"
-            )
-        except ServingError as error:
-            code, message = error.code, str(error)
-        except Exception:
-            logger.exception("%s failed", request_class.DESCRIPTOR.name)
-            code, message = "INTERNAL", "The request failed; the server's log says why"
-        context.abort(getattr(grpc.StatusCode, code), message)
+            error = invalid("message", f"a {kind.DESCRIPTOR.name}", f"{len(body)} other bytes")
+        except Exception as failure:
+            error = told(failure)
+        context.abort(getattr(grpc.StatusCode, error.code), str(error))
 
-    return grpc.unary_unary_rpc_method_handler(
-        handle, response_serializer=lambda response: response.SerializeToString()
-    )
-
-
-def _array(name, tensor, expected, max_bytes):
-    """A `TensorProto` as an array; a `ServingError` if it is damaged or unexpected."""
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    try:
-        dtype = tf.as_dtype(tensor.dtype)
-        # A message of few bytes may describe a tensor that fills the memory.
-        if min(shape, default=0) < 0 or math.prod(shape) * max(1, dtype.size) > max_bytes:
-            raise ValueError(f"a tensor of more than {max_bytes} bytes")
-        if name in expected:
-            check_tensor(name, dtype, shape, expected[name])
-        return tf.make_ndarray(tensor)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ServingError(
-            "INVALID_ARGUMENT",
-            f"`{name}` must be a whole tensor. Received: {name} of type {tensor.dtype}, shape "
-            f"{shape} and {tensor.ByteSize()} bytes: {error}",
-        ) from error
+    return grpc.unary_unary_rpc_method_handler(handle)

@@ -1,114 +1,89 @@
+import logging
+import math
 import pathlib
 
+import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tensorflow_serving.apis.predict_pb2 import PredictResponse
 
 from vlae_tf.saved_model.warmup import warmup_requests
-from vlae_tf.serving.serving_error import ServingError
+from vlae_tf.serving.serving_error import ServingError, chosen, invalid
 
 _CODES = {getattr(tf.errors, name): name for name in dir(tf.errors) if name.isupper()}
+# Bytes of an input: one value may stand for many, in a message of few bytes.
+_LARGEST = 2**28
 
 
 class Servable:
-    """One version of any SavedModel in memory: checks requests against signatures, and answers.
+    """One version of any SavedModel, in memory; it answers its warm-up requests first."""
 
-    The SavedModel's warm-up requests are answered before any other.
-
-    Args:
-        path: folder of the SavedModel.
-        batching: `Batching`, to join requests that come at the same time, or None.
-
-    Raises:
-        Exception: TensorFlow's own, if the SavedModel fails to load.
-
-    Example:
-        >>> import numpy as np, tensorflow as tf
-        >>> from vlae_tf.serving.server.servable import Servable
-        >>> module = tf.Module()
-        >>> double = tf.function(lambda x: {"y": 2 * x})
-        >>> double = double.get_concrete_function(tf.TensorSpec([None], tf.float32, name="x"))
-        >>> tf.saved_model.save(module, "double/1", signatures=double)
-        >>> Servable("double/1").predict("serving_default", {"x": np.float32([1, 2])})
-        {'y': array([2., 4.], dtype=float32)}
-    """
-
-    def __init__(self, path, batching=None):
-        # The signatures as they were written: clients ask for them, and requests must fit them.
-        saved_model = saved_model_pb2.SavedModel.FromString(
-            (pathlib.Path(path) / "saved_model.pb").read_bytes()
-        )
+    def __init__(self, path, max_rows):
+        self.max_rows = max_rows
         # The variables live as long as the loaded object, not as long as its signatures.
         self._loaded = tf.saved_model.load(str(path), tags=["serve"])
+        # The signatures as they were written: clients ask for them, and requests must fit them.
+        written = SavedModel.FromString((pathlib.Path(path) / "saved_model.pb").read_bytes())
         self.definitions = {
             name: definition
-            for graph in saved_model.meta_graphs
-            if "serve" in graph.meta_info_def.tags
+            for graph in written.meta_graphs
             for name, definition in graph.signature_def.items()
+            if name in self._loaded.signatures
         }
-        self._functions = dict(self._loaded.signatures)
-        if batching is not None:
-            self._functions = {n: batching.joined(f) for n, f in self._functions.items()}
         for request in warmup_requests(pathlib.Path(path)):
-            inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-            self.predict(request.model_spec.signature_name, inputs)
+            self.predict(request)
 
     def definition(self, signature):
         """The `SignatureDef` of this name; an empty name stands for "serving_default"."""
-        signature = signature or "serving_default"
-        if signature not in self._functions:
-            raise ServingError(
-                "INVALID_ARGUMENT",
-                f"`signature_name` must be one of {', '.join(sorted(self._functions))}. "
-                f"Received: signature_name={signature!r}",
-            )
-        return self.definitions[signature]
+        return chosen("signature_name", self.definitions, signature or "serving_default")
 
-    def predict(self, signature, inputs, outputs=()):
-        """The answer to a request, both dicts of NumPy arrays.
-
-        Args:
-            signature: name of the signature; "serving_default" if empty.
-            inputs: arrays of the signature's types and shapes.
-            outputs: names of the outputs to give; all if empty.
-
-        Raises:
-            ServingError: if the request does not fit the signature, or the model fails.
-        """
+    def predict(self, request):
+        """The `PredictResponse` to a `PredictRequest`; an input left out gets its default."""
+        signature = request.model_spec.signature_name or "serving_default"
         definition = self.definition(signature)
-        _check_names("inputs", inputs, definition.inputs)
-        if not set(outputs) <= set(definition.outputs):
-            _check_names("output_filter", outputs, definition.outputs)
-        for name, value in inputs.items():
-            check_tensor(name, value.dtype, value.shape, definition.inputs[name])
-        function = self._functions[signature or "serving_default"]
+        for argument, given, names, optional in (
+            ("inputs", request.inputs, definition.inputs, definition.defaults),
+            ("output_filter", request.output_filter, definition.outputs, definition.outputs),
+        ):
+            if not set(names) - set(optional) <= set(given) <= set(names):
+                received = ", ".join(sorted(given)) or "nothing"
+                raise invalid(argument, f"named {', '.join(sorted(names))}", received)
+        # All is checked by what the request declares, before any array is made.
+        rows = self._rows(request.inputs, definition.inputs)
         try:
-            answer = function(**{name: tf.constant(value) for name, value in inputs.items()})
-            return {name: answer[name].numpy() for name in sorted(outputs or answer)}
+            inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+        except (TypeError, ValueError, OverflowError) as error:
+            raise invalid("inputs", "whole tensors", "other values than declared") from error
+        for name in set(definition.defaults) - set(inputs):
+            inputs[name] = np.resize(tf.make_ndarray(definition.defaults[name]), rows)
+        response = PredictResponse()
+        try:
+            inputs = {name: tf.constant(value) for name, value in inputs.items()}
+            answer = self._loaded.signatures[signature](**inputs)
+            for name in request.output_filter or answer:
+                response.outputs[name].CopyFrom(tf.make_tensor_proto(answer[name].numpy()))
         except tf.errors.OpError as error:
-            raise ServingError(_CODES.get(error.error_code, "UNKNOWN"), error.message) from error
+            # TensorFlow's words name nodes, and files of the machine that exported the model.
+            logging.getLogger(__name__).warning("%s failed: %s", signature, error.message)
+            words = "The model failed; the server's log says why"
+            raise ServingError(_CODES[error.error_code], words) from error
+        return response
 
-
-def check_tensor(name, dtype, shape, info):
-    """Raises a `ServingError` unless `dtype` and `shape` fit a `TensorInfo`."""
-    expected = tf.as_dtype(info.dtype)
-    dimensions = tf.TensorShape(info.tensor_shape)
-    if tf.as_dtype(dtype) != expected or not dimensions.is_compatible_with(shape):
-        raise ServingError(
-            "INVALID_ARGUMENT",
-            f"`{name}` must be {expected.name} of shape {_shape(dimensions)}. "
-            f"Received: {name}, {tf.as_dtype(dtype).name} of shape {_shape(shape)}",
-        )
-
-
-def _check_names(argument, received, expected):
-    if set(received) != set(expected):
-        raise ServingError(
-            "INVALID_ARGUMENT",
-            f"`{argument}` must be named {', '.join(sorted(expected))}. "
-            f"Received: {argument} named {', '.join(sorted(received)) or 'nothing'}",
-        )
-
-
-def _shape(shape):
-    shape = tf.TensorShape(shape)
-    return "(...)" if shape.rank is None else str(tuple(shape.as_list()))
+    def _rows(self, inputs, infos):
+        """The number of rows: the first size of all inputs whose signature leaves it free."""
+        rows = set()
+        for name, tensor in inputs.items():
+            dtype = tf.as_dtype(infos[name].dtype)
+            shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+            expected = tf.TensorShape(infos[name].tensor_shape)
+            fits = min(shape, default=0) >= 0 and expected.is_compatible_with(shape)
+            if not fits or tensor.dtype != dtype.as_datatype_enum:
+                received = f"type number {tensor.dtype} of shape {shape}"
+                raise invalid(name, f"{dtype.name} of shape {expected}", received)
+            if math.prod(shape) * max(dtype.size, 1, *map(len, tensor.string_val)) > _LARGEST:
+                raise invalid(name, f"of at most {_LARGEST} bytes", f"shape {shape}")
+            if expected.rank and expected[0] is None:
+                rows.add(shape[0])
+        if len(rows) > 1 or rows and not 1 <= max(rows) <= self.max_rows:
+            raise invalid("inputs", f"of 1 to {self.max_rows} rows, all of as many", sorted(rows))
+        return max(rows, default=1)

@@ -1,31 +1,35 @@
+import dataclasses
+import functools
 import logging
+import socket
 import threading
+import time
 
 from vlae_tf.checks import check_installed, check_integer, check_number
 
-logger = logging.getLogger(__name__)
+# Requests at a time, for each protocol, and the seconds that one may wait over REST.
+_REQUESTS, _SECONDS = 128, 60
 
 
+@dataclasses.dataclass(eq=False)
 class Server:
     """Serves SavedModels on this machine as TensorFlow Serving does, for development and tests.
 
     It has the same version folders, models.config, gRPC and REST interfaces, and serves any
-    SavedModel. It has no metrics and is slow: use TensorFlow Serving in production.
-
-    New versions are served as they appear: a version is loaded beside the one before, which is
-    unloaded when its last request is answered.
+    SavedModel whose inputs are rows. It joins no requests and has no metrics. A new version is
+    loaded beside the one before, which ends with its last request. Of 128 requests at a time 4 are
+    computed, and more are refused; none starts whose client is gone or whose time is over.
 
     Args:
         folder: folder of a model's versions, or with such a folder for each model.
-        models_config: file in TensorFlow Serving's format that lists the models. `folder` then
-            stands for `/models` in it. The file is read again at each look for new versions.
+        models_config: file in TensorFlow Serving's format that lists the models, read again at each
+            look for new versions. `folder` stands for `/models` in it.
         host: address to listen on; any but this machine's own lets other machines ask.
-        port: port of gRPC; 0 for any free one.
-        rest_port: port of REST; 0 for any free one.
-        poll_seconds: time between two looks for new versions; 0 for looks by `refresh` alone.
+        port, rest_port: ports of gRPC and of REST; 0 for any free one.
+        poll_seconds: time between two looks for new versions; 0 for looks by `models.refresh`.
+        max_rows: largest number of rows of a request.
         max_request_bytes: largest size of a request, less than 2 GiB (gRPC's bound).
-        batching: file in the format of TensorFlow Serving's `--batching_parameters_file`, to join
-            requests that come at the same time; each is computed by itself unless given.
+        model_control: whether a client may choose which models below `folder` are served.
 
     Raises:
         ValueError: for an invalid argument.
@@ -43,89 +47,74 @@ class Server:
         {'y': array([2., 4.], dtype=float32)}
     """
 
-    def __init__(
-        self,
-        folder=None,
-        models_config=None,
-        host="127.0.0.1",
-        port=8500,
-        rest_port=8501,
-        poll_seconds=1.0,
-        max_request_bytes=16 * 2**20,
-        batching=None,
-    ):
-        for package in ("grpc", "tensorflow_serving"):
+    folder: str | None = None
+    models_config: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8500
+    rest_port: int = 8501
+    poll_seconds: float = 1.0
+    max_rows: int = 256
+    max_request_bytes: int = 16 * 2**20
+    model_control: bool = False
+
+    def __post_init__(self):
+        for package in ("grpc", "starlette", "tensorflow_serving", "uvicorn"):
             check_installed(package, "serving", "The local server")
-        if folder is None and models_config is None:
+        if self.folder is None and (self.models_config is None or self.model_control):
             raise ValueError("`folder` or `models_config` must be given. Received: neither")
-        check_number(poll_seconds, "poll_seconds", least=0)
-        check_integer(max_request_bytes, "max_request_bytes", least=1, below=2**31)
-        from vlae_tf.serving.server.batching import Batching
-        from vlae_tf.serving.server.model_manager import ModelManager
-        from vlae_tf.serving.server.models_config import folder_config, read_models_config
+        check_number(self.poll_seconds, "poll_seconds", least=0)
+        check_integer(self.max_rows, "max_rows", least=1)
+        check_integer(self.max_request_bytes, "max_request_bytes", least=1, below=2**31)
+        from vlae_tf.serving.server.models import Models
 
-        def read_config():
-            if models_config is None:
-                return folder_config(folder)
-            return read_models_config(models_config, folder)
-
-        self.manager = ModelManager(read_config, batching and Batching.read(batching))
-        self.host = f"[{host}]" if ":" in host else host
-        self.port = port
-        self.rest_port = rest_port
-        self.poll_seconds = poll_seconds
-        self.max_request_bytes = max_request_bytes
+        self.models = Models(self.folder, self.models_config, self.max_rows, self.model_control)
         self._stopping = threading.Event()
 
-    @property
-    def grpc_address(self):
-        return f"grpc://{self.host}:{self.port}"
-
-    @property
-    def rest_address(self):
-        return f"http://{self.host}:{self.rest_port}"
-
-    def refresh(self):
-        """Looks for new versions, and returns when they are served."""
-        self.manager.refresh()
-
     def start(self):
-        """Loads the models, and then answers requests in threads."""
-        from vlae_tf.serving.server.grpc_server import grpc_server
-        from vlae_tf.serving.server.model_service import ModelService
-        from vlae_tf.serving.server.rest_server import rest_server
+        """Loads the models, and then opens the ports and answers requests in threads."""
+        import uvicorn
 
-        # Before the ports open, so that the models are there for the first request.
-        self.refresh()
-        service = ModelService(self.manager)
-        limit = self.max_request_bytes
-        self._grpc, self.port = grpc_server(service, self.host, self.port, limit)
+        from vlae_tf.serving.server.grpc_server import grpc_server
+        from vlae_tf.serving.server.rest_app import rest_app
+
+        self.models.refresh()
+        self._grpc = grpc_server(self.models, self.max_request_bytes, _REQUESTS)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        name = "port"
         try:
-            self._rest, self.rest_port = rest_server(service, self.host, self.rest_port, limit)
-        except OSError:
-            self._grpc.stop(None).wait()
-            raise
+            self.port = self._grpc.add_insecure_port(f"{host}:{self.port}")
+            name = "rest_port"
+            listener = socket.create_server((self.host, self.rest_port), family=family)
+        except (OSError, RuntimeError) as error:
+            received = f"{name}={getattr(self, name)}"
+            raise OSError(f"`{name}` must be free on {host}. Received: {received}") from error
+        # asyncio does so for the sockets it makes; an answer of two writes would wait 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.rest_port = listener.getsockname()[1]
+        app = rest_app(self.models, self.max_request_bytes, _REQUESTS, _SECONDS)
+        options = {"http": "h11", "ws": "none", "lifespan": "off", "log_config": None}
+        config = uvicorn.Config(app, limit_concurrency=8 * _REQUESTS, access_log=False, **options)
+        self._rest = uvicorn.Server(config)
+        rest = functools.partial(self._rest.run, [listener])
+        self._threads = [threading.Thread(target=t, daemon=True) for t in (rest, self._poll)]
+        self.grpc_address = f"grpc://{host}:{self.port}"
+        self.rest_address = f"http://{host}:{self.rest_port}"
         self._grpc.start()
-        self._threads = [threading.Thread(target=self._rest.serve_forever, name="rest")]
-        if self.poll_seconds:
-            self._threads.append(threading.Thread(target=self._poll, name="poll"))
         for thread in self._threads:
             thread.start()
         return self
 
     def stop(self, grace=10.0):
-        """Takes no more requests, and returns when those in flight are answered.
-
-        Args:
-            grace: seconds that requests in flight over gRPC have left.
-        """
+        """Takes no more requests, gives those in flight `grace` seconds, and says if all ended."""
+        end = time.monotonic() + grace
         self._stopping.set()
-        stopped = self._grpc.stop(grace)
-        self._rest.shutdown()
-        self._rest.server_close()
-        stopped.wait()
+        self._rest.config.timeout_graceful_shutdown = grace
+        self._rest.should_exit = True
+        ended = self._grpc.stop(grace).wait(grace)
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0, end - time.monotonic()))
+        return ended and not any(thread.is_alive() for thread in self._threads)
 
     def __enter__(self):
         return self.start()
@@ -134,9 +123,9 @@ class Server:
         self.stop()
 
     def _poll(self):
-        while not self._stopping.wait(self.poll_seconds):
+        while self.poll_seconds and not self._stopping.wait(self.poll_seconds):
             try:
-                self.refresh()
+                self.models.refresh()
             # For example a configuration that is being edited: the served versions stay.
             except Exception as error:
-                logger.warning("Looking for new versions failed: %s", error)
+                logging.getLogger(__name__).warning("Looking for new versions failed: %s", error)
