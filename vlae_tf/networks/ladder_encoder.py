@@ -11,7 +11,7 @@ from vlae_tf.layers import MLP, ConfiguredLayer
 class LadderEncoder(ConfiguredLayer):
     """Fully connected network whose stages each give features: those of a ladder's rungs.
 
-        h_0 = x,    h_l = MLP_l(h_{l-1}),    features = [h_1, ..., h_L]
+        h_0 = (x + 1) / 2,    h_l = MLP_l(h_{l-1}),    features = [h_1, ..., h_L]
 
     The rung at the bottom sees the image through one stage, the one at the top through all: what
     takes more computation to find is left to the rungs above.
@@ -69,7 +69,8 @@ class LadderEncoder(ConfiguredLayer):
             shape = stage.compute_output_shape(shape)
 
     def call(self, inputs):
-        h = ops.reshape(inputs, (-1, math.prod(inputs.shape[1:])))
+        # Pixels of 0..1, as in `MLPEncoder`.
+        h = (ops.reshape(inputs, (-1, math.prod(inputs.shape[1:]))) + 1.0) / 2.0
         features = []
         for stage in self._stages:
             h = stage(h)
