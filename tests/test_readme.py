@@ -13,6 +13,8 @@ from tests import outside
 from tests.tiny import TINY_MODEL, write_images
 from vlae_tf import likelihoods, networks, priors
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "export/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))
@@ -44,6 +46,11 @@ RUN = {
         '"my_images.npz"': '"images.npz"',
         "epochs=20": "epochs=1",
         "16 * width, 32 * width": "width",
+    },
+    "docs/relatives.md": {
+        "(28, 28, 1)": "(4, 4, 1)",
+        "[[500], [2000]]": "[[4], [3]]",
+        "[500, 2000]": "[4, 3]",
     },
     "docs/windows.md": {
         'load("mnist_static")': 'load("tiny")',
