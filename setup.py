@@ -55,7 +55,7 @@ setup(
         "pillow>=10",
         "pydantic>=2",
         "rich>=13",
-        "scipy>=1.11",
+        "scipy>=1.15",
         # Used by keras.callbacks.TensorBoard and keras-tuner; TensorFlow no longer brings it.
         "tensorboard>=2.20",
         "tensorflow>=2.20,<2.22",

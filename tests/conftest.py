@@ -1,5 +1,6 @@
 """What every test shares: quiet libraries, fixed seeds, and which tests this machine can run."""
 
+import gc
 import os
 import shutil
 from importlib.util import find_spec
@@ -8,12 +9,25 @@ from pathlib import Path
 # Read by the libraries when they are imported, so they are set before that.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
+# pytest-xdist has a process for each core; further threads would only wait for tiny models.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What XLA compiles here runs for a moment: the better code would take longer to make than it saves.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+# JAX keeps what it compiled, for other tests, processes and runs that compile the same.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-from tests.tiny import tiny_recipe  # noqa: E402
+from tests.tiny import eagerly, tiny_recipe  # noqa: E402
 
 pytest_plugins = ["tests.served"]
 
@@ -26,32 +40,11 @@ if find_spec("tensorflow") is None:
     ]
 
 
-# Files that train, export or start processes for the most part: `make test-fast` leaves them out.
-SLOW = (
-    "datasets/test_named_sets.py",
-    "distributions/test_pixelcnn_bernoulli.py",
-    "distributions/test_pixelcnn_logistic_mixture.py",
-    "export/",
-    "models/test_colour.py",
-    "models/test_every_system.py",
-    "models/test_vlae_saving.py",
-    "models/test_vlae_training.py",
-    "saved_model/",
-    "serving/",
-    "test_cli.py",
-    "test_package.py",
-    "test_readme.py",
-    "training/test_driver.py",
-    "tuning/",
-    "zoo/",
-)
-
-
-def pytest_collection_modifyitems(items):
-    folder = Path(__file__).parent
-    for item in items:
-        if item.path.relative_to(folder).as_posix().startswith(SLOW):
-            item.add_marker("slow")
+def pytest_collection_finish():
+    """From here on garbage is not looked for in all that was imported: a second each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_runtest_setup(item):
@@ -63,6 +56,13 @@ def pytest_runtest_setup(item):
 def seeds():
     """Python, NumPy and Keras start from the same seed in every test."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def eager():
+    """For tests that take a step or two of a model, or call each of its functions once."""
+    with eagerly():
+        yield
 
 
 # === A run and a zoo of one entry, trained for a moment on 8x8 images ===
@@ -88,8 +88,9 @@ def tiny_run(tiny_recipe_file):
 
     run = tiny_recipe_file.parent / "run"
     recipe = Recipe.load(tiny_recipe_file)
-    train(recipe, run, verbose=0, command="vlae-tf train recipe.json --out run")
-    evaluate_run(run, importance_samples=2, num_images=8, command="vlae-tf evaluate run")
+    with eagerly():
+        train(recipe, run, verbose=0, command="vlae-tf train recipe.json --out run")
+        evaluate_run(run, importance_samples=2, num_images=8, command="vlae-tf evaluate run")
     return run
 
 

@@ -14,7 +14,7 @@ from vlae_tf.cli import demo
 from vlae_tf.files import sha256
 from vlae_tf.zoo import catalogue
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
 COMMANDS = (
     ["train"],

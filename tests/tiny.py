@@ -1,5 +1,6 @@
 """Tiny models, recipes and images for every room, and helpers to look at what comes of them."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,9 +20,18 @@ SHAPE = (6, 6, 1)
 
 
 def tiny_parts(
-    image_shape=SHAPE, latent_dim=3, levels=2, dropout=0.0, weight_norm=False, dtype="float32"
+    image_shape=SHAPE,
+    latent_dim=3,
+    levels=2,
+    dropout=0.0,
+    weight_norm=False,
+    dtype="float32",
+    blocks=None,
 ):
-    """The parts of a model that is built and traced in a moment, by the arguments of `VAE`."""
+    """The parts of a model that is built and traced in a moment, by the arguments of `VAE`.
+
+    Without `blocks`, there are none unless for dropout, which is in them alone.
+    """
     from vlae_tf.layers import LocalPixelCNN
     from vlae_tf.likelihoods import LogisticMixtureLikelihood, PixelCNNLikelihood
     from vlae_tf.networks import ResNetDecoder, ResNetEncoder
@@ -30,14 +40,15 @@ def tiny_parts(
     from vlae_tf.priors import FlowPrior
 
     options = {"dropout": dropout, "weight_norm": weight_norm, "dtype": dtype}
-    sizes = {"filters": [4], "blocks": 1, "units": 8}
+    blocks = int(dropout > 0) if blocks is None else blocks
+    sizes = {"filters": [4], "blocks": blocks, "units": 8}
     kind, extra = (
         (PixelCNNLikelihood, {}) if levels == 2 else (LogisticMixtureLikelihood, {"components": 2})
     )
     network = LocalPixelCNN(
         kind.parameters_a_pixel(image_shape, **extra),
         filters=4,
-        blocks=1,
+        blocks=blocks,
         first_kernel_size=3,
         **options,
     )
@@ -58,10 +69,11 @@ def tiny_model(
     dropout=0.0,
     weight_norm=False,
     dtype="float32",
+    blocks=None,
     **parts,
 ):
     """A `VLAE` of `tiny_parts`; any part or other argument may be given."""
-    defaults = tiny_parts(image_shape, latent_dim, levels, dropout, weight_norm, dtype)
+    defaults = tiny_parts(image_shape, latent_dim, levels, dropout, weight_norm, dtype, blocks)
     return vlae_tf.VLAE(image_shape, latent_dim, dtype=dtype, **defaults | parts)
 
 
@@ -85,6 +97,22 @@ def tiny_control(image_shape=SHAPE, **options):
 
 def numpy_of(tensor):
     return ops.convert_to_numpy(tensor)
+
+
+@contextlib.contextmanager
+def eagerly():
+    """On TensorFlow, functions run as plain Python: to trace one takes longer than a few calls."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 # === Images ===
@@ -131,7 +159,7 @@ TINY_MODEL = {
         "config": {
             "network": {
                 "class_name": "LocalPixelCNN",
-                "config": {"filters": 2, "blocks": 1, "first_kernel_size": 3},
+                "config": {"filters": 2, "blocks": 0, "first_kernel_size": 7},
             }
         },
     },

@@ -7,6 +7,8 @@ import pytest
 
 from vlae_tf.datasets import DATASETS, binarised, load, load_arrays
 
+pytestmark = pytest.mark.slow
+
 tfds = pytest.importorskip("tensorflow_datasets")
 
 SPLITS = ("train", "validation", "test")
@@ -26,7 +28,6 @@ def rows(images):
 
 
 @pytest.mark.data
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist_static", "mnist_dynamic", "omniglot"])
 def test_splits_are_disjoint_and_have_their_published_sizes(name):
     parts = {split: prepared(name, split) for split in SPLITS}
@@ -38,7 +39,6 @@ def test_splits_are_disjoint_and_have_their_published_sizes(name):
 
 
 @pytest.mark.data
-@pytest.mark.slow
 def test_train_and_validation_together_are_both_and_nothing_else():
     for name in ("mnist_static", "omniglot"):
         both = prepared(name, "train+validation")

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -36,18 +34,3 @@ def test_an_unknown_name_lists_those_known():
         ValueError, match="`name` must be one of 'mnist_static', .*Received: name='mnist'"
     ):
         info("mnist")
-
-
-def test_neither_tensorflow_nor_tfds_is_imported_with_the_package():
-    code = """
-import sys
-sys.modules["tensorflow"] = sys.modules["tensorflow_datasets"] = None  # importing them fails
-import numpy as np
-from vlae_tf import datasets
-images = np.full((4, 2, 2, 1), 128, np.uint8)
-(x,) = datasets.ImageBatches(datasets.load_arrays(images), 4, binarise=True)[0]
-assert x.max() <= 1
-"""
-    environment = {"KERAS_BACKEND": "jax", "PATH": "", "PYTHONPATH": ":".join(sys.path)}
-    pytest.importorskip("jax")
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -130,7 +130,9 @@ def test_compiled_with_a_batch_of_any_size(jit_compile):
 
     flow = flow_of(3)
 
-    @tf.function(jit_compile=jit_compile, input_signature=[tf.TensorSpec((None, 3))])
+    spec = [tf.TensorSpec((None, 3))]
+
+    @tf.function(jit_compile=jit_compile, input_signature=spec, autograph=False)
     def round_trip(noise):
         code = flow.from_noise(noise)
         return code, flow.log_prob(tf.identity(code))

@@ -159,6 +159,15 @@ def test_density_integrates_to_one_and_codes_follow_it(case):
         assert (abs(inside(codes).mean(0) - probability) < margin).all()
 
 
+def test_terms_of_a_mixture_stand_far_away_too():
+    ones = np.ones((1, SIZE), "float32")
+    normal = GaussianMixture(np.zeros(1, "float32"), 0 * ones, ones)
+    terms = numpy_of(normal.log_prob_terms(ops.convert_to_tensor([[1e4, 1.0]])))
+    np.testing.assert_allclose(terms, [[-0.5e8, -0.5 * (1 + np.log(2 * np.pi))]], rtol=1e-5)
+    lost = numpy_of(normal.log_prob_terms(ops.convert_to_tensor([[1e25, 0.0]])))
+    assert not np.isnan(lost).any()
+
+
 def test_terms_sum_to_the_density(case):
     distribution, _ = case
     if not hasattr(distribution, "log_prob_terms"):

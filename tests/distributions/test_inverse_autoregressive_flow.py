@@ -111,7 +111,7 @@ def test_compiled_with_a_batch_of_any_size(jit_compile):
     steps = steps_of(mean_only=False)
     spec = [tf.TensorSpec((None, n)) for n in (SIZE, SIZE, 2, SIZE)]
 
-    @tf.function(jit_compile=jit_compile, input_signature=spec)
+    @tf.function(jit_compile=jit_compile, input_signature=spec, autograph=False)
     def densities(loc, scale, context, noise):
         flow = InverseAutoregressiveFlow(loc, scale, steps, context)
         code, log_prob = flow.from_noise_and_log_prob(noise)

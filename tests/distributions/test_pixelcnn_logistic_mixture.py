@@ -10,7 +10,10 @@ from tests.gradients import gradient, randomise, stateless_seed
 from vlae_tf.distributions import DiscretisedLogisticMixture, PixelCNNLogisticMixture
 from vlae_tf.layers import GatedPixelCNN, LocalPixelCNN
 
-pytestmark = pytest.mark.filterwarnings("ignore:shape requires ndarray:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:shape requires ndarray:DeprecationWarning"),
+]
 jax = pytest.mark.jax
 NETWORKS = {
     "local": lambda **kw: LocalPixelCNN(filters=4, blocks=1, first_kernel_size=3, **kw),

@@ -1,8 +1,7 @@
 import pytest
 from matplotlib.figure import Figure
 
-from tests.integrable import IMAGES, SHAPE, integrable_control, integrable_model
-from tests.tiny import all_images as all_images_of
+from tests.integrable import ALL_IMAGES, IMAGES, integrable_control, integrable_model
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +24,12 @@ def control():
 @pytest.fixture
 def all_images():
     """Every image there is of the models' shape."""
-    return all_images_of(SHAPE)
+    return ALL_IMAGES
 
 
 @pytest.fixture
 def images():
-    return IMAGES.copy()
+    return IMAGES
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def test_intensities_and_colours_are_shown_as_they_are(tmp_path, channels):
     np.testing.assert_allclose(shown, expected, atol=0.01)
 
 
+@pytest.mark.usefixtures("eager")
 def test_reconstructions_stand_below_their_originals(wide_model, images, tmp_path):
     plot_reconstructions(wide_model, images, tmp_path / "r.png", draws=2, seed=3)
     shown = ink(tmp_path / "r.png", 3, len(images), 2, 3)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(__file__).parents[2] / "export" / "c"
 
 

@@ -14,6 +14,8 @@ from vlae_tf.saved_model import export
 from vlae_tf.serving import Client, Server
 from vlae_tf.serving.messages import message_classes
 
+pytestmark = pytest.mark.slow
+
 KIT = Path(__file__).parents[2] / "export"
 
 # Those flags of tensorflow_model_server that the kit uses.

@@ -10,6 +10,8 @@ from vlae_tf.likelihoods import FactorisedLogisticMixtureLikelihood, LogisticMix
 from vlae_tf.networks import ResNetDecoder, ResNetEncoder
 from vlae_tf.priors import FlowPrior
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (8, 8, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, *SHAPE)).astype("uint8")
 
@@ -38,18 +40,23 @@ def build(grey_window=False, factorised=False, **changes):
     )
 
 
+# One test alone has graphs, from a recipe to the metrics.
+eager = pytest.mark.usefixtures("eager")
+
+
 @pytest.fixture(scope="module", params=[False, True], ids=["windowed", "factorised"])
 def model(request):
     return build(factorised=request.param)
 
 
+@eager
 @pytest.mark.jax
 @pytest.mark.parametrize("kind", [{}, {"grey_window": True}, {"factorised": True}])
 def test_training_lowers_the_loss(kind):
     model = build(**kind)
-    model.compile(keras.optimizers.Adamax(2e-2), jit_compile=keras.backend.backend() == "jax")
+    model.compile(keras.optimizers.Adamax(5e-2), jit_compile=keras.backend.backend() == "jax")
     dark = IMAGES // 16
-    history = model.fit(dark, epochs=30, verbose=0).history
+    history = model.fit(dark, epochs=12, verbose=0).history
     assert history["bits_per_dim"][-1] < history["bits_per_dim"][0] - 0.5
     np.testing.assert_allclose(
         history["bits_per_dim"], -np.array(history["elbo"]) / (192 * np.log(2)), rtol=1e-5
@@ -68,6 +75,7 @@ def test_images_are_scaled_inside(model):
     np.testing.assert_allclose(seen[0][0, 0, 0], [-1.0, 1.0, -0.6], atol=1e-6)
 
 
+@eager
 @pytest.mark.jax
 def test_drawn_images_have_levels(model):
     images = model.sample(3, seed=0)
@@ -112,6 +120,7 @@ def test_a_grey_window_needs_colours_without_an_order(channels, groups):
         LogisticMixtureLikelihood(shape, network, components=2, grey_window=True)
 
 
+@eager
 def test_a_model_is_saved_whole(tmp_path):
     model = build(grey_window=True)
     model.save(tmp_path / "model.keras")
@@ -120,20 +129,23 @@ def test_a_model_is_saved_whole(tmp_path):
     np.testing.assert_array_equal(loaded.sample(2, seed=1), model.sample(2, seed=1))
 
 
-@pytest.mark.slow
+@eager
 def test_served_answers_are_those_of_python(model, tmp_path):
     import tensorflow as tf
 
-    path = model.export(tmp_path / "served", importance_samples=3, png=True)
+    # Pictures are read before a likelihood has a say: those of one of the two will do.
+    factorised = isinstance(model.likelihood_family, FactorisedLogisticMixtureLikelihood)
+    path = model.export(tmp_path / "served", importance_samples=3, png=factorised)
     signatures = tf.saved_model.load(path).signatures
     answer = signatures["encode"](image=tf.constant(IMAGES))
     np.testing.assert_allclose(answer["code"], model.encode(IMAGES), atol=1e-5)
     seeds = np.arange(6, dtype="int32")
     again = signatures["reconstruct"](image=tf.constant(IMAGES), seed=tf.constant(seeds))["image"]
     assert (again.numpy() == model.reconstruct(IMAGES, seed=seeds)).mean() > 0.99
-    pictures = tf.stack([tf.io.encode_png(image) for image in IMAGES])
-    served = signatures["encode_png"](image_bytes=pictures)["code"]
-    np.testing.assert_allclose(served, model.encode(IMAGES), atol=1e-5)
+    if factorised:
+        pictures = tf.stack([tf.io.encode_png(image) for image in IMAGES])
+        served = signatures["encode_png"](image_bytes=pictures)["code"]
+        np.testing.assert_allclose(served, model.encode(IMAGES), atol=1e-5)
     bits = signatures["log_prob"](image=tf.constant(IMAGES), seed=tf.constant(seeds))
     assert np.isfinite(bits["bits_per_dim"]).all()
 

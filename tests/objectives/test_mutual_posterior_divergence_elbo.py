@@ -50,6 +50,14 @@ def test_equal_posteriors_have_no_divergence_and_a_finite_gradient():
     assert np.isfinite(gradient(deviation, same)).all()
 
 
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_one_image_has_no_pairs_and_a_finite_loss(eta):
+    model = tiny_model((2, 3, 1), 2, objective=MutualPosteriorDivergenceELBO(eta, 0.1))
+    terms = model.objective(np.ones((1, 2, 3, 1), "float32"), model=model, training=True)
+    assert all(np.isfinite(numpy_of(value)).all() for value in terms.values())
+    assert float(terms["mpd_mean"]) == 0
+
+
 def test_a_tiny_scale_leaves_it_finite():
     scale = SCALE.copy()
     scale[0] = 1e-12

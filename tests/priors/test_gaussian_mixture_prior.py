@@ -38,11 +38,13 @@ def test_kmeans_finds_the_clusters_of_each_rung():
         assert len(set(zip(labels, clusters, strict=True))) == labels.max() + 1
 
 
-def test_too_few_codes_leave_the_means():
+@pytest.mark.parametrize(
+    "codes", [np.zeros((4, 2)), np.zeros((9, 3)), np.full((9, 2), np.nan), np.zeros(9)]
+)
+def test_codes_that_cannot_be_clustered_are_refused(codes):
     prior = GaussianMixturePrior(2, components=5)
-    before = numpy_of(prior._mixtures[0]["loc"])
-    prior.initialize_from_data(np.zeros((4, 2), "float32"))
-    np.testing.assert_array_equal(before, numpy_of(prior._mixtures[0]["loc"]))
+    with pytest.raises(ValueError, match=r"`codes` must be finite .*\(n, 2\), .* at least 5.*Rece"):
+        prior.initialize_from_data(codes)
 
 
 @pytest.mark.parametrize("components", [0, -1, 2.5, True, [2], [2, 0], [2, 3, 4]])
@@ -58,6 +60,13 @@ def test_rungs_that_do_not_add_up_are_refused(rungs):
 
 
 def test_a_first_deviation_is_the_one_asked_for():
-    for scale in (0.01, 0.1, 2.0):
+    for scale in (2e-4, 0.01, 0.1, 2.0, 800.0):
         prior = GaussianMixturePrior(1, 1, scale=scale)
         assert float(prior.distribution().spread()[0]) == pytest.approx(scale, rel=1e-3)
+
+
+@pytest.mark.parametrize("arguments", [{"scale": 1e-4}, {"scale": 0}, {"seed": None}, {"seed": -1}])
+def test_other_invalid_arguments_are_refused(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}` must be .* Received: {name}="):
+        GaussianMixturePrior(2, **arguments)

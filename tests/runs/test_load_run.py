@@ -13,7 +13,7 @@ from tests.tiny import TINY_MODEL, tiny_recipe
 from vlae_tf.runs import load_run
 from vlae_tf.runs.load import model_config
 
-pytestmark = pytest.mark.jax
+pytestmark = [pytest.mark.jax, pytest.mark.usefixtures("eager")]
 
 
 def write_run(folder, model):
@@ -97,12 +97,17 @@ def test_config_that_is_none(copy, text):
         load_run(copy)
 
 
-def test_config_of_version_0_1(copy):
+@pytest.mark.parametrize(
+    ("version", "told"), [(None, "0.1"), ("0.1.3", "0.1.3"), ("99.0", "99.0"), ("next", "next")]
+)
+def test_config_of_another_version(copy, version, told):
     path = copy / "config.json"
     config = json.loads(path.read_text())
     del config["vlae_tf_version"]
+    if version is not None:
+        config["vlae_tf_version"] = version
     path.write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="config.json must hold.*version 0.1 of vlae_tf"):
+    with pytest.raises(ValueError, match=f"config.json must hold.*version {told} of vlae_tf"):
         load_run(copy)
 
 

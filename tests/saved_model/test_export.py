@@ -18,6 +18,8 @@ from tests.tiny import run_python
 from vlae_tf.noise import row_normal
 from vlae_tf.saved_model.signatures import Signatures
 
+pytestmark = pytest.mark.slow
+
 # A client that has TensorFlow alone: it answers the requests of one file in another.
 CLIENT = """
 import sys
@@ -332,7 +334,6 @@ def compiled(two_versions):
     yield saved_model.signatures
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signature", "batch_size"),
     [

@@ -13,6 +13,8 @@ from tests.tiny import tiny_model
 from vlae_tf.likelihoods import BernoulliLikelihood
 from vlae_tf.saved_model import export
 
+pytestmark = pytest.mark.slow
+
 NAMES = {"encode", "decode", "reconstruct", "sample", "log_prob"}
 
 

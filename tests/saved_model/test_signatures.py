@@ -14,6 +14,8 @@ from vlae_tf.posteriors import IAFPosterior
 from vlae_tf.priors import FlowPrior, SpatialFlowPrior
 from vlae_tf.saved_model.signatures import Signatures
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(0).integers(0, 2, (4, 8, 8, 1)).astype("uint8")
 ALL_2X2 = np.array(list(itertools.product((0, 1), repeat=4)), "uint8").reshape(16, 2, 2, 1)
 SEEDS = tf.constant([0, 1, 2, 3])

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from vlae_tf.saved_model.version import write_version
 
+pytestmark = pytest.mark.slow
+
 
 def write(path):
     (path / "saved_model.pb").write_text("whole")

@@ -70,11 +70,12 @@ def finished(images, calls, tmp_path_factory):
             import tensorflow as tf
 
             calls.watch(patch, tf.data.Dataset, "from_generator")
-        model = train(
-            make_recipe(images),
-            folder,
-            verbose=0,
-            tensorboard=on_tensorflow,
-            command="vlae-tf train tiny.json --out run",
-        )
+        with tiny.eagerly():
+            model = train(
+                make_recipe(images),
+                folder,
+                verbose=0,
+                tensorboard=on_tensorflow,
+                command="vlae-tf train tiny.json --out run",
+            )
     return folder, model

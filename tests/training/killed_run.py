@@ -11,6 +11,7 @@ import sys
 
 import keras
 
+from tests.tiny import eagerly
 from vlae_tf import files
 from vlae_tf.runs import Recipe
 from vlae_tf.training import train
@@ -43,7 +44,8 @@ files.os.replace = half_written
 for where, number in (("step", 5), ("write", 2)):  # noqa: B007
     process = os.fork()
     if not process:
-        train(Recipe.load(recipe), out, callbacks=[Killer()], verbose=0)
+        with eagerly():
+            train(Recipe.load(recipe), out, callbacks=[Killer()], verbose=0)
         os._exit(0)
     _, status = os.waitpid(process, 0)
     print(os.WTERMSIG(status), flush=True)

@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import pytest
 
-from tests.tiny import TINY_MODEL, run_python, write_images
+from tests.tiny import TINY_MODEL, eagerly, run_python, write_images
 from vlae_tf.runs import Recipe, RunData, RunRecord, load_run
 from vlae_tf.training import train
 from vlae_tf.training.driver import compiled_model
 
-pytestmark = pytest.mark.jax
+pytestmark = [pytest.mark.slow, pytest.mark.jax, pytest.mark.usefixtures("eager")]
 
 
 def first_weights(recipe):
@@ -92,7 +92,8 @@ def continued(finished, images, run_recipe, tmp_path_factory):
         schedule=None,
     )
     folder = tmp_path_factory.mktemp("continued") / "run"
-    return folder, recipe, train(recipe, folder, verbose=0)
+    with eagerly():
+        return folder, recipe, train(recipe, folder, verbose=0)
 
 
 def test_run_record_tells_of_the_runs_before(finished, continued, tmp_path):
@@ -162,7 +163,6 @@ def test_kept_weights_are_not_the_last_but_the_averaged(finished):
 # === Going on ===
 
 
-@pytest.mark.slow
 def test_killed_run_continues_to_the_same_result(finished, images, run_recipe, tmp_path):
     recipe, folder = run_recipe(images), tmp_path / "run"
     path = tmp_path / "recipe.json"

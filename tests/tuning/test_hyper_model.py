@@ -9,7 +9,7 @@ import pytest
 
 from vlae_tf.tuning import RecipeHyperModel
 
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config")
+pytestmark = pytest.mark.slow
 
 CHOICES = {"model.latent_dim": [1, 2, 3], "objective.free_bits": [0.0, 1.0]}
 OBJECTIVE = keras_tuner.Objective("val_elbo", "max")

@@ -6,6 +6,8 @@ import pytest
 
 from vlae_tf.tuning import SearchObjective
 
+pytestmark = pytest.mark.slow
+
 METRICS = {"nll": 80.0, "elbo": -81.0, "bits_per_dim": 80 / (784 * math.log(2)), "code_bits": 12.0}
 
 

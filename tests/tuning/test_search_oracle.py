@@ -8,6 +8,8 @@ import pytest
 
 from vlae_tf.tuning.search_oracle import BayesianOracle, GridOracle, RandomOracle
 
+pytestmark = pytest.mark.slow
+
 ORACLES = [GridOracle, RandomOracle]
 
 

@@ -6,6 +6,8 @@ from keras_tuner import HyperParameters
 from tests.tiny import tiny_recipe
 from vlae_tf.tuning import SearchSpace
 
+pytestmark = pytest.mark.slow
+
 FILTERS = "model.encoder.filters"
 
 

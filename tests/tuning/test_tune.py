@@ -21,7 +21,7 @@ import vlae_tf
 from vlae_tf.runs import Recipe
 from vlae_tf.tuning import recipe_tuner, tune
 
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config")
+pytestmark = pytest.mark.slow
 
 SIZES = [1, 2]
 CHOICES = {"model.latent_dim": SIZES}

@@ -4,6 +4,8 @@ import pytest
 
 from vlae_tf import zoo
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
+
 
 def test_entry_loads_and_draws(tiny_zoo):
     assert zoo.list() == ["tiny"] and zoo.list("t*y") == ["tiny"] and zoo.list("x*") == []

@@ -12,6 +12,8 @@ from vlae_tf.models import importance_weighted_log_prob
 from vlae_tf.zoo import tables
 from vlae_tf.zoo.card import card
 
+pytestmark = pytest.mark.slow
+
 every_entry = pytest.mark.parametrize("name", zoo.list())
 # Entries that were evaluated before these were kept have none.
 LOG_PROBS = sorted(path for name in zoo.list() for path in zoo.folder(name).glob("metrics-*.npy"))

@@ -11,6 +11,8 @@ from vlae_tf.files import load_weights, sha256
 from vlae_tf.runs import load_run
 from vlae_tf.zoo import publishing
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
+
 
 @pytest.fixture
 def run(tiny_run, tmp_path):

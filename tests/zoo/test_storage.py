@@ -8,6 +8,8 @@ from tests.tiny import tiny_model
 from vlae_tf.files import load_weights, sha256
 from vlae_tf.zoo.storage import store_as_float16
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def weights(tmp_path):

@@ -9,6 +9,8 @@ import pytest
 from vlae_tf.zoo import tables
 from vlae_tf.zoo.card import card
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def change(tiny_zoo):

@@ -55,7 +55,8 @@ def own_images(source, split="train", image_shape=None) -> np.ndarray:
     if not set(wanted) <= set(parts):
         raise ValueError(
             f"{where} has no such split; it has {', '.join(parts)} (images without named splits "
-            f"are all 'train'). Received: split={split!r}"
+            f"are all 'train'). A recipe without validation has validation_split null. "
+            f"Received: split={split!r}"
         )
     images = [read(parts[part]) for part in wanted]
     for part, array in zip(wanted, images, strict=True):

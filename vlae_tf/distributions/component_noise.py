@@ -31,6 +31,9 @@ def choose_component(logits, noise):
     uniform = 0.5 * (1.0 + ops.erf(ops.cast(noise, "float32") / math.sqrt(2.0)))[..., None]
     # The last sum may be less than one by a rounding.
     index = ops.sum(ops.cast(upper[..., :-1] <= uniform, "int32"), axis=-1)
+    # Where the noise rounds to the upper end, the last component that has a weight.
+    places = ops.arange(logits.shape[-1], dtype="int32")
+    index = ops.minimum(index, ops.max(ops.where(weights > 0, places, 0), axis=-1))
     one_hot = ops.one_hot(index, logits.shape[-1], dtype="float32")
     weight = ops.sum(one_hot * weights, axis=-1)
     lower = ops.sum(one_hot * (upper - weights), axis=-1)

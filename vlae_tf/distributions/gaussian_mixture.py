@@ -51,20 +51,27 @@ class GaussianMixture(CodeDistribution, tfd.MixtureSameFamily):
 
         Less their `logsumexp`, these are the logarithms of p(k | z).
         """
-        return self._joint_terms(code)[..., -1]
+        return self._log_weights() + ops.sum(self._component_terms(code), axis=-1)
 
     def log_prob_terms(self, code):
         """The terms `(..., d)` that sum to `log_prob(code)`: log p(z_j | z_1, ..., z_{j-1})."""
-        each = ops.logsumexp(self._joint_terms(code), axis=-2)
-        before = ops.concatenate([ops.zeros_like(each[..., :1]), each[..., :-1]], axis=-1)
-        return each - before
+        terms = self._component_terms(code)
+        log_weights = ops.broadcast_to(self._log_weights()[..., None], ops.shape(terms))
+        # Of each component, given the numbers before: differences of sums over far-away codes
+        # would lose all digits.
+        sums = log_weights + ops.cumsum(terms, axis=-1)
+        before = ops.concatenate([log_weights[..., :1], sums[..., :-1]], axis=-1)
+        total = ops.logsumexp(before, axis=-2, keepdims=True)
+        given = ops.where(ops.isfinite(total), before - total, log_weights)
+        return ops.logsumexp(given + terms, axis=-2)
 
-    def _joint_terms(self, code):
-        """log pi_k + log N(z_1, ..., z_j; k), nats `(..., components, d)`."""
-        normal = tfd.Normal(self._loc, self._scale)
-        sums = ops.cumsum(normal.log_prob(code[..., None, :]), axis=-1)
-        log_weights = self._logits - ops.logsumexp(self._logits, axis=-1, keepdims=True)
-        return log_weights[..., None] + sums
+    def _component_terms(self, code):
+        """log N(z_j; k), nats `(..., components, d)`."""
+        return tfd.Normal(self._loc, self._scale).log_prob(code[..., None, :])
+
+    def _log_weights(self):
+        """log pi_k, `(..., components)`."""
+        return self._logits - ops.logsumexp(self._logits, axis=-1, keepdims=True)
 
     def _log_prob(self, code):
         return ops.logsumexp(self.component_log_probs(code), axis=-1)

@@ -1,6 +1,7 @@
 from keras import ops
 
 from vlae_tf.backend import float32, tfd
+from vlae_tf.checks import refuse
 from vlae_tf.distributions.code_distribution import CodeDistribution
 
 
@@ -29,6 +30,8 @@ class IndependentRungs(CodeDistribution, tfd.Distribution):
     def __init__(self, rungs, name="IndependentRungs"):
         parameters = dict(locals())
         self.rungs = list(rungs)
+        if not self.rungs:
+            refuse("rungs", "one or more distributions", rungs)
         super().__init__(
             dtype=float32,
             reparameterization_type=tfd.FULLY_REPARAMETERIZED,

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 
+from vlae_tf.checks import check_images
 from vlae_tf.distributions import FactorisedBernoulli
 from vlae_tf.likelihoods.factorised_likelihood import FactorisedLikelihood
 
@@ -37,6 +38,7 @@ class BernoulliLikelihood(FactorisedLikelihood):
 
     def initialize_from_data(self, images):
         """Sets the bias of each pixel to the logit of its mean, by Laplace's rule of succession."""
+        check_images(images, self.image_shape, self.levels)
         if not self.projection:
             ones = np.sum(images, axis=0, dtype="float64")
             self._bias.assign(np.log((ones + 1) / (len(images) - ones + 1)))

@@ -1,5 +1,6 @@
 from keras import ops
 
+from vlae_tf.checks import check_choice
 from vlae_tf.layers import Conv2D
 from vlae_tf.likelihoods.likelihood import Likelihood
 
@@ -28,7 +29,7 @@ class FactorisedLikelihood(Likelihood):
 
     def __init__(self, image_shape, projection=True, **kwargs):
         super().__init__(image_shape, **kwargs)
-        self.projection = projection
+        self.projection = check_choice(projection, "projection", (True, False))
         self._output = Conv2D(self._parameter_count(), 1, dtype="float32") if projection else None
 
     def _parameter_count(self):
@@ -38,10 +39,12 @@ class FactorisedLikelihood(Likelihood):
         if self._output is not None:
             self._output.build(maps_shape)
             return
-        if maps_shape[-1] != self._parameter_count():
+        expected = (*self.image_shape[:2], self._parameter_count())
+        if tuple(maps_shape[1:]) != expected:
             raise ValueError(
-                "Without a projection the decoder must make as many maps as a pixel has "
-                f"parameters, {self._parameter_count()}. Received: {maps_shape[-1]} maps"
+                "`projection` may be False only if the decoder's maps are the parameters of the "
+                f"pixels, of shape (batch, {', '.join(map(str, expected))}). "
+                f"Received: projection=False, maps with shape {tuple(maps_shape)}"
             )
         self._bias = self.add_weight(
             shape=maps_shape[1:], initializer="zeros", autocast=False, name="bias"

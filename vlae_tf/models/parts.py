@@ -35,6 +35,32 @@ def check_parts(model):
                     f"`{name}` must have the model's {argument}, {expected}. "
                     f"Received: {name}.{argument}={getattr(part, argument)}"
                 )
+    check_rungs_agree(model)
+
+
+def check_rungs_agree(model):
+    """Raises a `ValueError` unless all parts that know of rungs, or of stages, know of the same."""
+    for attribute in ("rungs", "feature_sizes"):
+        known = {
+            name: list(value)
+            for name in PARTS
+            if isinstance(value := getattr(getattr(model, name), attribute, None), (list, tuple))
+        }
+        if len({tuple(value) for value in known.values()}) > 1:
+            received = ", ".join(f"{name}.{attribute}={value}" for name, value in known.items())
+            raise ValueError(
+                f"`{attribute}` must be the same in all parts that have them. Received: {received}"
+            )
+
+
+def check_names(objective, terms):
+    """Raises a `ValueError` unless an objective gives its loss and the terms that it declares."""
+    declared = {"loss", *objective.terms}
+    if set(terms) != declared:
+        raise ValueError(
+            f"`objective` must give {', '.join(sorted(declared))}: its loss and what is declared "
+            f"in `terms`. Received: {', '.join(sorted(terms))} from {type(objective).__name__}"
+        )
 
 
 def build_parts(model):

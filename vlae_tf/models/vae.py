@@ -6,7 +6,7 @@ from vlae_tf.checks import check_batch_shape, check_image_shape, check_integer
 from vlae_tf.layers import initialize_from_data
 from vlae_tf.models.codec import Codec
 from vlae_tf.models.image_model import ImageModel
-from vlae_tf.models.parts import PARTS, build_parts, check_parts
+from vlae_tf.models.parts import PARTS, build_parts, check_names, check_parts
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -152,6 +152,7 @@ class VAE(Codec, ImageModel):
         # Invalid pixels make the loss NaN but give no gradient: the weights stay finite.
         x = ops.where(valid, x, ops.zeros_like(x))
         terms = self.objective(x, model=self, training=training)
+        check_names(self.objective, terms)
         dimensions = np.prod(self.image_shape)
         bits = {
             "bits_per_dim": -terms["elbo"] / (dimensions * np.log(2)),

@@ -3,7 +3,13 @@ import math
 import keras
 from keras import ops
 
-from vlae_tf.checks import check_image_shape, check_integer, check_integers, check_ladder_units
+from vlae_tf.checks import (
+    check_image_shape,
+    check_integer,
+    check_integers,
+    check_ladder_units,
+    check_number,
+)
 from vlae_tf.layers import MLP, ConfiguredLayer, Dense
 
 
@@ -61,7 +67,7 @@ class LadderDecoder(ConfiguredLayer):
         self.units = check_ladder_units(units)
         self.rungs = check_integers(rungs, "rungs", least=1, length=len(self.units))
         self.maps = check_integer(maps, "maps", least=1)
-        self.gate = gate
+        self.gate = check_number(gate, "gate")
         options = (activation, kernel_initializer, weight_norm)
         self._stages = [MLP(sizes[::-1], *options, dtype=self.dtype_policy) for sizes in self.units]
         # Every rung but the one at the top joins the way down by a layer of its own.

@@ -8,10 +8,11 @@ class Unconditional(keras.layers.Layer):
 
         maps(z) = decoder(0)    for every z
 
-    The wrapped decoder runs once, on a single zero, and all images get the same maps.
+    The wrapped decoder runs once, on a code of zeros, and all images get the same maps.
 
     Args:
-        decoder: layer from codes to maps. It is given a code of size 1.
+        decoder: layer from codes to maps. It is given a code of size 1, or of the
+            size that its `rungs` or its `code_size` ask for.
 
     Input shape: `(batch, latent_dim)`; output shape: that of the decoder.
 
@@ -40,16 +41,23 @@ class Unconditional(keras.layers.Layer):
 
     def build(self, input_shape):
         if not self.decoder.built:
-            self.decoder.build((1, 1))
+            self.decoder.build((1, self._code_size))
+
+    @property
+    def _code_size(self):
+        """The size of a code that the decoder takes: what it asks for, or else 1."""
+        rungs, size = (getattr(self.decoder, name, None) for name in ("rungs", "code_size"))
+        return sum(rungs) if rungs else size or 1
 
     def call(self, inputs, training=False):
         # A code of size 0 would say as little, but oneDNN ends the process at a product over
         # nothing.
-        maps = self.decoder(ops.zeros((1, 1), dtype="float32"), training=training)
+        code = ops.zeros((1, self._code_size), dtype="float32")
+        maps = self.decoder(code, training=training)
         return ops.broadcast_to(maps, (ops.shape(inputs)[0], *maps.shape[1:]))
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], *self.decoder.compute_output_shape((1, 1))[1:])
+        return (input_shape[0], *self.decoder.compute_output_shape((1, self._code_size))[1:])
 
     def get_config(self):
         decoder = keras.saving.serialize_keras_object(self.decoder)

@@ -81,6 +81,11 @@ def log_weights(model, images, noise, posterior=None, training=False):
     Reference:
         Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
     """
+    if len(noise.shape) != 3 or noise.shape[-1] != model.latent_dim:
+        raise ValueError(
+            f"`noise` must have shape (samples, batch, {model.latent_dim}). "
+            f"Received: noise with shape {tuple(noise.shape)}"
+        )
     if posterior is None:
         posterior = model.posterior(images, training=training)
     code, kl = draw_code(posterior, model.prior(), noise)

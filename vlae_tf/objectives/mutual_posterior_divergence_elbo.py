@@ -5,7 +5,7 @@ from vlae_tf.checks import check_number
 from vlae_tf.distributions import DiagonalGaussian
 from vlae_tf.objectives.elbo import ELBO
 
-# Variances are taken as no smaller: the divergences divide by them.
+# Variances count as no smaller: the divergences divide by them.
 _LEAST_VARIANCE = 1e-4
 
 
@@ -19,7 +19,8 @@ class MutualPosteriorDivergenceELBO(ELBO):
 
     over the ordered pairs of images of the minibatch, so the size of the batch is part of the
     objective. The posterior is a diagonal Gaussian; of one that is bent by a flow, the Gaussian
-    before the flow counts. The pairs cost two products of matrices and no array of batch x batch x
+    before the flow counts. Standard deviations below 0.01 count as 0.01, for the divergences divide
+    by them. The pairs cost two products of matrices and no array of batch x batch x
     dimensions.
 
     Args:
@@ -83,7 +84,8 @@ def mutual_divergence(loc, scale):
     variance = ops.maximum(ops.square(scale), _LEAST_VARIANCE)
     inverse, squares = 1.0 / variance, ops.square(loc)
     rows = ops.cast(ops.shape(loc)[0], "float32")
-    pairs = rows * (rows - 1.0)
+    # A batch of one image has no pairs, and no divergence.
+    pairs = ops.maximum(rows * (rows - 1.0), 1.0)
 
     def over_batch(values):
         return ops.sum(values, axis=0)

@@ -44,6 +44,8 @@ class HierarchicalPosterior(Posterior):
         super().__init__(latent_dim, **kwargs)
         self.rungs = check_rungs(rungs, latent_dim)
         self.units = check_integers(units, "units", least=1)
+        # Known at once, also where a single rung has no use for it.
+        keras.activations.get(activation)
         self.activation = activation
         self._first = GaussianPosterior(self.rungs[0])
         self._conditionals = [

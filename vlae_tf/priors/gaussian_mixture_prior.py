@@ -2,7 +2,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.checks import check_integer, check_integers, check_number, check_rungs
+from vlae_tf.checks import check_integer, check_integers, check_number, check_rungs, refuse
 from vlae_tf.distributions import GaussianMixture, IndependentRungs
 from vlae_tf.layers.activations import positive_scale
 from vlae_tf.priors.prior import Prior
@@ -22,14 +22,14 @@ class GaussianMixturePrior(Prior):
         latent_dim: size of the code.
         components: number of clusters of each rung, an integer or one for each rung.
         rungs: sizes of the rungs, from the bottom up; None for one rung, the whole code.
-        scale: first standard deviation of every cluster.
-        seed: seed of the first means, N(0, 1), and of k-means.
+        scale: first standard deviation of every cluster, above 0.0001.
+        seed: seed of the first means, N(0, 1), and of k-means; an integer, at least 0.
 
     Input shape: codes, `(batch, latent_dim)`; output shape: their log-density in nats, `(batch,)`.
 
     Raises:
         ValueError: for components below 1, rungs that do not add up to `latent_dim`, or a scale
-            that is not positive.
+            of 0.0001 or less; in `initialize_from_data`, for fewer codes than components.
 
     Example:
         >>> import keras
@@ -54,10 +54,10 @@ class GaussianMixturePrior(Prior):
         else:
             self.components = check_integer(components, "components", least=1)
             counts = [self.components] * len(sizes)
-        self.scale = check_number(scale, "scale", above=0)
-        self.seed = seed
+        self.scale = check_number(scale, "scale", above=1e-4)
+        self.seed = check_integer(seed, "seed", least=0)
         # The value before the softplus at which `positive_scale` is `scale`.
-        raw = np.log(np.expm1(max(scale - 1e-4, 1e-6))) - 0.5413
+        raw = self.scale - 1e-4 + np.log(-np.expm1(1e-4 - self.scale)) - 0.5413
         self._mixtures = [
             {
                 "logits": self._weight("logits", (count,), "zeros"),
@@ -109,9 +109,17 @@ class GaussianMixturePrior(Prior):
         """
         from scipy.cluster.vq import kmeans2
 
-        parts = np.split(np.asarray(codes), np.cumsum(self.rungs or [])[:-1], axis=1)
+        codes = np.asarray(codes)
+        most = max(weights["loc"].shape[0] for weights in self._mixtures)
+        right = codes.ndim == 2 and codes.shape[1] == self.latent_dim and np.isfinite(codes).all()
+        if not right or len(codes) < most:
+            expected = (
+                f"finite numbers of shape (n, {self.latent_dim}), with n at least {most}, the "
+                "number of clusters"
+            )
+            refuse("codes", expected, codes, f"codes with shape {codes.shape}")
+        parts = np.split(codes, np.cumsum(self.rungs or [])[:-1], axis=1)
         for part, weights in zip(parts, self._mixtures, strict=True):
             count = weights["loc"].shape[0]
-            if len(part) >= count:
-                means, _ = kmeans2(part, count, minit="++", rng=self.seed)
-                weights["loc"].assign(means)
+            means, _ = kmeans2(part, count, minit="++", rng=self.seed)
+            weights["loc"].assign(means)

@@ -40,6 +40,8 @@ class HierarchicalPrior(Prior):
         super().__init__(latent_dim, **kwargs)
         self.rungs = check_rungs(rungs, latent_dim)
         self.units = check_integers(units, "units", least=1)
+        # Known at once, also where a single rung has no use for it.
+        keras.activations.get(activation)
         self.activation = activation
         self._conditionals = [
             ConditionalGaussian(size, units, activation) for size in self.rungs[-2::-1]

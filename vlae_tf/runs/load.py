@@ -43,10 +43,7 @@ def load_run(folder, dtype=None):
         check_dtype(dtype)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        if config and config.pop("vlae_tf_version", None) is None:
-            raise ValueError(
-                f"a model of version 0.1 of vlae_tf, which version {__version__} does not read"
-            )
+        _check_version(config.pop("vlae_tf_version", None))
         config.pop("compile_config", None)
         if dtype is not None:
             for part in _OF_ANY_DTYPE:
@@ -58,6 +55,21 @@ def load_run(folder, dtype=None):
         raise ValueError(f"{path} must hold a VAE. Received: a {type(model).__name__}")
     load_weights(model, path.with_name("model.weights.h5"))
     return model
+
+
+def _check_version(version):
+    """Raises a `ValueError` unless this version of vlae_tf reads the files of that one."""
+    # Version 0.1 did not write its own.
+    version = "0.1" if version is None else version
+    try:
+        mine, theirs = (tuple(map(int, v.split(".")[:2])) for v in (__version__, str(version)))
+    except ValueError:
+        mine, theirs = (0, 0), (0, 0)
+    if not (0, 2) <= theirs <= mine:
+        raise ValueError(
+            f"a model of version {version} of vlae_tf, which version {__version__} does not read: "
+            "load it with that version, or train it again"
+        )
 
 
 def load_hashed_run(folder, dtype=None):

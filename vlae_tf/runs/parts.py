@@ -76,6 +76,12 @@ def check_part(name, part, kind=object):
     cls = find_class(part["class_name"])
     if not (isinstance(cls, type) and issubclass(cls, kind)):
         known = _names(kind)
+        if ">" in str(part["class_name"]):
+            raise ValueError(
+                f"`{name}` names a class of one's own, and no module that was imported registers "
+                "it. Import its module and train in Python, with `vlae_tf.training.train`; the "
+                f"command line imports vlae_tf alone. Received: {part['class_name']!r}"
+            )
         shown = f", such as {', '.join(known)}" if len(known) < 20 else ""
         wanted = "" if kind is object else f" that is a `{kind.__name__}`"
         raise ValueError(
