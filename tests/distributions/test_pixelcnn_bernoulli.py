@@ -86,17 +86,25 @@ def uniform(*shape):
     return np.random.default_rng(1).uniform(size=shape).astype("float32")
 
 
-def drawn(likelihood, noise):
-    """Images from noise; compiled, since whole passes would call each layer for each front."""
+def drawn(likelihood, *noise_known_mask):
+    """Images from noise, on JAX compiled: else each operation would be compiled for itself."""
+    if keras.backend.backend() == "tensorflow":
+        return np.asarray(likelihood.from_noise(*noise_known_mask))
+    return np.asarray(compiled(likelihood.network, likelihood.from_noise)(*noise_known_mask))
+
+
+def drawn_by_whole_passes(likelihood, noise):
+    """Compiled, since each pass would call each layer."""
     return np.asarray(compiled(likelihood.network, likelihood.from_noise)(noise))
 
 
 def raster(likelihood, noise):
     """The naive sampler: one pass of the network for each channel of each pixel."""
     images = np.zeros_like(noise)
+    parameters_of = compiled(likelihood.network, likelihood.parameters_of)
     for place in np.ndindex(noise.shape[1:]):
         place = (slice(None), *place)
-        logits = np.asarray(likelihood.parameters_of(images))[place]
+        logits = np.asarray(parameters_of(images))[place]
         images[place] = noise[place] < 1 / (1 + np.exp(-logits))
     return images
 
@@ -130,15 +138,15 @@ def test_ordered_channels_sum_to_one_and_depend_on_one_another(name):
 @pytest.mark.parametrize("name", [pytest.param(name, marks=jax) for name in ORDERED])
 def test_ordered_channels_are_drawn_as_by_the_naive_sampler(name, shape):
     likelihood, noise = likelihood_of(ORDERED[name], 4, shape), uniform(4, *shape)
-    images = np.asarray(likelihood.from_noise(noise))
+    images = drawn(likelihood, noise)
     if shape == (5, 6, 2):
         np.testing.assert_array_equal(images, raster(likelihood, noise))
     # By whole passes, too, where there are no columns.
     network = likelihood.network
     likelihood.network = HasSlope(network, network.receptive_field.slope, network.groups)
-    np.testing.assert_array_equal(drawn(likelihood, noise), images)
+    np.testing.assert_array_equal(drawn_by_whole_passes(likelihood, noise), images)
     likelihood.network = HasSlope(network, network.receptive_field.slope, groups=1)
-    assert np.any(drawn(likelihood, noise) != images)
+    assert np.any(drawn_by_whole_passes(likelihood, noise) != images)
 
 
 @pytest.mark.parametrize("name", ORDERED)
@@ -168,7 +176,7 @@ def test_log_prob_is_the_product_over_pixels_of_what_came_before(make):
 
 def test_wavefront_gives_the_pixels_of_the_naive_sampler(make):
     likelihood, noise = likelihood_of(make, 8, (5, 6, 1)), uniform(8, 5, 6, 1)
-    images = np.asarray(likelihood.from_noise(noise))
+    images = drawn(likelihood, noise)
     np.testing.assert_array_equal(images, raster(likelihood, noise))
     assert 0.05 < images.mean() < 0.95
 
@@ -210,10 +218,10 @@ def test_wavefront_takes_as_many_steps_as_the_slope_asks_for(slope, steps):
 def test_image_of_a_row_does_not_depend_on_its_batch():
     noise = uniform(6, 4, 4, 1)
     whole = likelihood_of(NETWORKS["local, cone"], 6, (4, 4, 1))
-    images = np.asarray(whole.from_noise(noise))
+    images = drawn(whole, noise)
     for rows in (slice(0, 1), slice(2, 5)):
         part = PixelCNNBernoulli(whole.network, whole.conditioning[rows], (4, 4, 1))
-        np.testing.assert_array_equal(part.from_noise(noise[rows]), images[rows])
+        np.testing.assert_array_equal(drawn(part, noise[rows]), images[rows])
 
 
 def test_frequencies_of_samples_are_their_probabilities(make):
@@ -311,9 +319,9 @@ def test_columns_give_the_pixels_of_whole_passes(make):
     likelihood, noise = likelihood_of(make, 4, (9, 5, 1)), uniform(4, 9, 5, 1)
     slope = likelihood.network.receptive_field.slope
     assert slope == 0 or Wavefront(9, 5, slope).slots < 9
-    images = likelihood.from_noise(noise)
+    images = drawn(likelihood, noise)
     likelihood.network = HasSlope(likelihood.network, slope)
-    np.testing.assert_array_equal(drawn(likelihood, noise), images)
+    np.testing.assert_array_equal(drawn_by_whole_passes(likelihood, noise), images)
 
 
 def test_columns_in_half_precision_are_those_of_whole_passes_but_for_rounding():
@@ -336,11 +344,11 @@ def test_known_pixels_stay_and_the_others_follow_them():
     known = (uniform(6, 5, 6, 1)[::-1] < 0.5).astype("float32")
     mask = np.zeros((6, 5, 6, 1), bool)
     mask[:, :2] = True
-    images = np.asarray(likelihood.from_noise(noise, known, mask))
+    images = drawn(likelihood, noise, known, mask)
     np.testing.assert_array_equal(images[:, :2], known[:, :2])
     expected = noise < 1 / (1 + np.exp(-np.asarray(likelihood.parameters_of(images))))
     np.testing.assert_array_equal(images[:, 2:], expected[:, 2:])
-    assert np.any(images != np.asarray(likelihood.from_noise(noise)))
+    assert np.any(images != drawn(likelihood, noise))
 
 
 @pytest.mark.parametrize("side", [0, 1, 2])

@@ -8,6 +8,7 @@ from tests.tiny import random_images, tiny_recipe
 from vlae_tf.datasets import DATASETS
 from vlae_tf.runs import Recipe
 from vlae_tf.runs.parts import build_part
+from vlae_tf.runs.recipe import without_values
 
 pytestmark = pytest.mark.jax
 
@@ -132,7 +133,7 @@ def test_lossy_recipes_differ_by_their_window_alone():
 def test_recipe_builds_at_full_size(name):
     recipe = Recipe.load(name)
     # Every weight has its place and shape; to compute values for it would only take time.
-    with keras.StatelessScope(initialize_variables=False):
+    with without_values():
         model = recipe.build_model(DATASETS[recipe.dataset].image_shape)
     assert model.latent_dim == recipe.model["latent_dim"] and model.levels == recipe.levels
     assert model.count_params() > 400_000

@@ -1,5 +1,6 @@
 """A training run as data: everything that decides its result."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -7,6 +8,7 @@ from typing import Annotated, Literal
 
 import keras
 import pydantic
+from keras.src.backend.common import global_state
 from pydantic import BeforeValidator, Field
 
 from vlae_tf import models
@@ -24,6 +26,22 @@ from vlae_tf.runs.recipe_fields import (
 )
 
 _FOLDER = pathlib.Path(__file__).parent / "recipes"
+
+
+@contextlib.contextmanager
+def without_values():
+    """A scope in which weights have shapes and no values, at any time.
+
+    Keras keeps a list of them, and would give them values, all of them, at the end of whichever
+    stateless scope comes next: a trace on JAX, for example.
+    """
+    name = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(name) or [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(name, before)
 
 
 @errors_in_one_sentence
@@ -245,7 +263,7 @@ class Recipe:
             >>> Recipe.load("mnist_static").count_params((28, 28, 1))
             2679698
         """
-        with keras.StatelessScope(initialize_variables=False):
+        with without_values():
             return self.build_model(image_shape).count_params()
 
     @property
