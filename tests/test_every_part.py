@@ -64,7 +64,7 @@ NETWORKS = {
     "LadderDecoder": (
         networks.LadderDecoder,
         CODES,
-        {"image_shape": SHAPE, "rungs": [1, 3], "units": [[16], [16, 16]], "maps": 2, "gate": 0.2}
+        {"image_shape": SHAPE, "rungs": [2, 2], "units": [[16], [16, 16]], "maps": 2, "gate": 0.2}
         | {"weight_norm": True},
     ),
     "Unconditional": (networks.Unconditional, CODES, {"decoder": decoder}),
