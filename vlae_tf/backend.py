@@ -47,6 +47,12 @@ def add_bias(outputs, bias):
     return outputs + keras.ops.convert_to_tensor(bias)
 
 
+def split_sizes(tensor, sizes):
+    """The parts of a tensor's last axis, one of each size: the inverse of a concatenation."""
+    ends = [sum(sizes[:count]) for count in range(1, len(sizes))]
+    return keras.ops.split(keras.ops.convert_to_tensor(tensor), ends, axis=-1)
+
+
 def set_apart(tensor):
     """`tensor`, such that TensorFlow's graph optimiser joins nothing across it.
 

@@ -1,10 +1,10 @@
 from keras import ops
 
-from vlae_tf.backend import float32, tfd, tfp
-from vlae_tf.distributions.code_distribution import CodeDistribution
+from vlae_tf.backend import tfd, tfp
+from vlae_tf.distributions.rung_distribution import RungDistribution
 
 
-class HierarchicalGaussian(CodeDistribution, tfd.Distribution):
+class HierarchicalGaussian(RungDistribution):
     """Gaussians in a chain over the rungs of a code: each rung given the one before it.
 
         upward      q(z_1, ..., z_L) = N(z_1; loc, scale) prod_l N(z_l; f_l(z_{l-1}))
@@ -40,31 +40,26 @@ class HierarchicalGaussian(CodeDistribution, tfd.Distribution):
     def __init__(self, loc, scale, conditionals, rungs, upward=True, name="HierarchicalGaussian"):
         parameters = dict(locals())
         self._loc, self._scale = (ops.cast(value, "float32") for value in (loc, scale))
-        self._conditionals, self._rungs = list(conditionals), list(rungs)
-        if len(self._conditionals) != len(self._rungs) - 1:
+        self._conditionals = list(conditionals)
+        if len(self._conditionals) != len(rungs) - 1:
             raise ValueError(
                 "`conditionals` must be one fewer than `rungs`. "
                 f"Received: {len(self._conditionals)} conditionals, rungs={rungs}"
             )
-        self._order = list(range(len(self._rungs)))[:: 1 if upward else -1]
-        super().__init__(
-            dtype=float32,
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        self._order = list(range(len(rungs)))[:: 1 if upward else -1]
+        super().__init__(rungs, parameters, name)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         return dict.fromkeys(("loc", "scale"), tfp.util.ParameterProperties(event_ndims=1))
 
-    def _event_shape(self):
-        return [sum(self._rungs)]
-
-    def _event_shape_tensor(self):
-        return [sum(self._rungs)]
+    def _chain(self, code):
+        """Rung, means and deviations, step by step: `code[rung]` must be there before the next."""
+        loc, scale = self._loc, self._scale
+        for position, rung in enumerate(self._order):
+            if position:
+                loc, scale = self._conditionals[position - 1](code[self._order[position - 1]])
+            yield rung, loc, scale
 
     def from_noise(self, noise):
         """The code at standard normal noise, one rung after the other."""
@@ -72,12 +67,9 @@ class HierarchicalGaussian(CodeDistribution, tfd.Distribution):
 
     def from_noise_and_log_prob(self, noise):
         """The code at standard normal noise, and its log-density in nats; runs the chain once."""
-        noise = self._split(noise)
+        noise = self.split(noise)
         code, terms = list(noise), 0.0
-        loc, scale = self._loc, self._scale
-        for position, rung in enumerate(self._order):
-            if position:
-                loc, scale = self._conditionals[position - 1](code[self._order[position - 1]])
+        for rung, loc, scale in self._chain(code):
             code[rung] = loc + scale * noise[rung]
             normal = tfd.Normal(loc=0.0, scale=1.0).log_prob(noise[rung])
             terms = terms + ops.sum(normal - ops.log(scale), axis=-1)
@@ -85,12 +77,9 @@ class HierarchicalGaussian(CodeDistribution, tfd.Distribution):
 
     def log_prob_terms(self, code):
         """The terms `(..., d)` that sum to `log_prob(code)`, one a number of the code."""
-        code = self._split(code)
+        code = self.split(code)
         terms = list(code)
-        loc, scale = self._loc, self._scale
-        for position, rung in enumerate(self._order):
-            if position:
-                loc, scale = self._conditionals[position - 1](code[self._order[position - 1]])
+        for rung, loc, scale in self._chain(code):
             terms[rung] = tfd.Normal(loc=loc, scale=scale).log_prob(code[rung])
         return ops.concatenate(terms, axis=-1)
 
@@ -99,15 +88,8 @@ class HierarchicalGaussian(CodeDistribution, tfd.Distribution):
 
     def spread(self):
         """Standard deviation of each number of the code given the center of the rung before."""
-        code = self._split(self.center())
+        code = self.split(self.center())
         spread = list(code)
-        spread[self._order[0]] = self._scale
-        for before, rung, conditional in zip(
-            self._order, self._order[1:], self._conditionals, strict=False
-        ):
-            spread[rung] = conditional(code[before])[1]
+        for rung, _, scale in self._chain(code):
+            spread[rung] = scale
         return ops.concatenate(spread, axis=-1)
-
-    def _split(self, values):
-        ends = [sum(self._rungs[:count]) for count in range(1, len(self._rungs))]
-        return ops.split(ops.convert_to_tensor(values), ends, axis=-1)

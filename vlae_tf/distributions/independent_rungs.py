@@ -1,11 +1,10 @@
 from keras import ops
 
-from vlae_tf.backend import float32, tfd
 from vlae_tf.checks import refuse
-from vlae_tf.distributions.code_distribution import CodeDistribution
+from vlae_tf.distributions.rung_distribution import RungDistribution
 
 
-class IndependentRungs(CodeDistribution, tfd.Distribution):
+class IndependentRungs(RungDistribution):
     """Rungs of a code that are independent: the product of a distribution for each.
 
         log_prob(z) = sum_l log p_l(z_l)        (nats)
@@ -32,14 +31,8 @@ class IndependentRungs(CodeDistribution, tfd.Distribution):
         self.rungs = list(rungs)
         if not self.rungs:
             refuse("rungs", "one or more distributions", rungs)
-        super().__init__(
-            dtype=float32,
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        sizes = [int(rung.event_shape[-1]) for rung in self.rungs]
+        super().__init__(sizes, parameters, name)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
@@ -50,21 +43,6 @@ class IndependentRungs(CodeDistribution, tfd.Distribution):
 
     def _batch_shape_tensor(self):
         return self.rungs[0].batch_shape_tensor()
-
-    def _event_shape(self):
-        return [sum(self._sizes())]
-
-    def _event_shape_tensor(self):
-        return [sum(self._sizes())]
-
-    def _sizes(self):
-        return [int(rung.event_shape[-1]) for rung in self.rungs]
-
-    def split(self, code):
-        """The parts of a code, one for each rung."""
-        sizes = self._sizes()
-        ends = [sum(sizes[:count]) for count in range(1, len(sizes))]
-        return ops.split(ops.convert_to_tensor(code), ends, axis=-1)
 
     def log_prob_terms(self, code):
         """The terms `(..., d)` that sum to `log_prob(code)`."""

@@ -6,8 +6,9 @@ import keras
 class ConfiguredLayer(keras.layers.Layer):
     """A layer that keeps its constructor's arguments as attributes, and so knows its config.
 
-    The arguments are those of `__init__` in its class and in its base classes up to this one. A
-    layer with arguments that are not plain data adds them to `get_config` in the form of data.
+    The arguments are those of `__init__` in its class and in its base classes up to this one.
+    Initialisers, activations and layers are written in Keras' form. A layer with other arguments
+    that are not plain data adds them to `get_config` in the form of data.
 
     Example:
         >>> from vlae_tf.layers import Conv2D
@@ -24,5 +25,13 @@ class ConfiguredLayer(keras.layers.Layer):
             if "__init__" in vars(cls)
         ]
         names = [name for init in constructors for name in inspect.signature(init).parameters]
-        config = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        config = {name: _data(getattr(self, name)) for name in names if hasattr(self, name)}
         return {**super().get_config(), **config}
+
+
+def _data(value):
+    if isinstance(value, keras.initializers.Initializer):
+        return keras.initializers.serialize(value)
+    if isinstance(value, keras.layers.Layer):
+        return keras.saving.serialize_keras_object(value)
+    return keras.activations.serialize(value) if inspect.isfunction(value) else value

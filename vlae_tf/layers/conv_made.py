@@ -153,7 +153,3 @@ class ConvMADE(ConfiguredLayer):
     def compute_output_spec(self, x):
         output = keras.KerasTensor((*x.shape[:-1], self.event_size), dtype=self.compute_dtype)
         return output, None if self.mean_only else output
-
-    def get_config(self):
-        activation = keras.activations.serialize(self.activation)
-        return {**super().get_config(), "activation": activation}

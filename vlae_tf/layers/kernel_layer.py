@@ -133,7 +133,3 @@ class KernelLayer(ConfiguredLayer):
             self.bias.assign(ops.where(alive, -mean * gain, 0.0))
         # A layer that is used several times (tied weights) is set by its first use alone.
         self.initializing_from_data = False
-
-    def get_config(self):
-        initializer = keras.initializers.serialize(self.kernel_initializer)
-        return {**super().get_config(), "kernel_initializer": initializer}

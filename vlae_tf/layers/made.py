@@ -186,10 +186,6 @@ class MADE(ConfiguredLayer):
         output = keras.KerasTensor((*x.shape[:-1], self.event_size), dtype=self.compute_dtype)
         return output, None if self.mean_only else output
 
-    def get_config(self):
-        activation = keras.activations.serialize(self.activation)
-        return {**super().get_config(), "activation": activation}
-
 
 def _hidden_degrees(units, event_size):
     """Degrees 0..d-2 in equal shares: a unit of degree d-1 could reach no output."""

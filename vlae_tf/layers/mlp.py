@@ -68,10 +68,3 @@ class MLP(ConfiguredLayer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units[-1])
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }

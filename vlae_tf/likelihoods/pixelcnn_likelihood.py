@@ -75,10 +75,6 @@ class PixelCNNLikelihood(Likelihood):
         """Shape of the network's view of an image."""
         return self.image_shape
 
-    def get_config(self):
-        network = keras.saving.serialize_keras_object(self.network)
-        return {**super().get_config(), "network": network}
-
     @classmethod
     def from_config(cls, config):
         network = keras.saving.deserialize_keras_object(config["network"])

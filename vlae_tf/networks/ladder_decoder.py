@@ -3,6 +3,7 @@ import math
 import keras
 from keras import ops
 
+from vlae_tf.backend import split_sizes
 from vlae_tf.checks import (
     check_image_shape,
     check_integer,
@@ -71,8 +72,9 @@ class LadderDecoder(ConfiguredLayer):
         options = (activation, kernel_initializer, weight_norm)
         self._stages = [MLP(sizes[::-1], *options, dtype=self.dtype_policy) for sizes in self.units]
         # Every rung but the one at the top joins the way down by a layer of its own.
-        self._sides = [MLP(sizes[:1], *options, dtype=self.dtype_policy) for sizes in self.units]
-        self._sides.pop()
+        self._sides = [
+            MLP(sizes[:1], *options, dtype=self.dtype_policy) for sizes in self.units[:-1]
+        ]
         self.activation = self._stages[0].activation
         self.kernel_initializer = self._stages[0].kernel_initializer
         self.weight_norm = weight_norm
@@ -104,8 +106,7 @@ class LadderDecoder(ConfiguredLayer):
         self._last.build(shape)
 
     def call(self, inputs):
-        ends = [sum(self.rungs[:count]) for count in range(1, len(self.rungs))]
-        *rungs, top = ops.split(inputs, ends, axis=-1)
+        *rungs, top = split_sizes(inputs, self.rungs)
         h = self._stages[-1](top)
         lower = list(zip(rungs, self._stages, self._sides, self._gates, strict=False))
         for rung, stage, side, gate in reversed(lower):
@@ -114,10 +115,3 @@ class LadderDecoder(ConfiguredLayer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.image_shape[:2], self.maps)
-
-    def get_config(self):
-        stage = self._stages[0].get_config()
-        return {
-            **super().get_config(),
-            **{key: stage[key] for key in ("activation", "kernel_initializer")},
-        }

@@ -79,10 +79,3 @@ class LadderEncoder(ConfiguredLayer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], sum(self.feature_sizes))
-
-    def get_config(self):
-        stage = self._stages[0].get_config()
-        return {
-            **super().get_config(),
-            **{key: stage[key] for key in ("activation", "kernel_initializer")},
-        }

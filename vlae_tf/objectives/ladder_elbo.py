@@ -2,6 +2,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from vlae_tf.backend import split_sizes
 from vlae_tf.checks import check_integer, check_integers
 from vlae_tf.objectives.bounds import log_likelihood
 from vlae_tf.objectives.elbo import check_terms
@@ -89,8 +90,7 @@ class LadderELBO(Objective):
         noise = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
         code = posterior.from_noise(noise)
         terms = posterior.log_prob_terms(code) - prior.log_prob_terms(code)
-        ends = np.cumsum(self.rungs)[:-1].tolist()
-        kl_rungs = [ops.sum(part[0], axis=-1) for part in ops.split(terms, ends, axis=-1)]
+        kl_rungs = [ops.sum(part[0], axis=-1) for part in split_sizes(terms, self.rungs)]
         weights = self._rung_weights()
         if training:
             self.step.assign_add(1)

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from vlae_tf.backend import split_sizes
 from vlae_tf.checks import check_integers, check_rungs
 from vlae_tf.distributions import DiagonalGaussian
 from vlae_tf.posteriors.gaussian_posterior import GaussianPosterior
@@ -57,8 +58,7 @@ class LadderPosterior(Posterior):
             head.build((None, size))
 
     def call(self, features):
-        ends = [sum(self.feature_sizes[:count]) for count in range(1, len(self.rungs))]
-        parts = ops.split(features, ends, axis=-1)
+        parts = split_sizes(features, self.feature_sizes)
         rungs = [head(part) for head, part in zip(self._heads, parts, strict=True)]
         return {
             name: ops.concatenate([rung[name] for rung in rungs], axis=-1)

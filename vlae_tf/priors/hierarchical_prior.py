@@ -43,10 +43,9 @@ class HierarchicalPrior(Prior):
         # Known at once, also where a single rung has no use for it.
         keras.activations.get(activation)
         self.activation = activation
-        self._conditionals = [
-            ConditionalGaussian(size, units, activation) for size in self.rungs[-2::-1]
-        ]
-        for size, conditional in zip(self.rungs[:0:-1], self._conditionals, strict=True):
+        downward = self.rungs[::-1]
+        self._conditionals = [ConditionalGaussian(size, units, activation) for size in downward[1:]]
+        for size, conditional in zip(downward[:-1], self._conditionals, strict=True):
             conditional.build((None, size))
         self.built = True
 
