@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.tiny import run_json, tiny_control, tiny_model
+from tests.tiny import run_json, run_python, tiny_control, tiny_model
 from vlae_tf.likelihoods import BernoulliLikelihood
 from vlae_tf.objectives import SoftFreeBitsELBO
 from vlae_tf.posteriors import IAFPosterior
@@ -72,6 +72,22 @@ def test_a_saved_model_goes_on_training(tiny_vlae, images, tmp_path):
         each.fit(images, batch_size=8, shuffle=False, verbose=0).history for each in (model, loaded)
     ]
     assert histories[0] == histories[1]
+
+
+def test_model_loads_in_a_fresh_process_without_custom_objects(tiny_vlae, images, tmp_path):
+    model = tiny_vlae()
+    model.compile(averaged(keras.optimizers.Adam)(1e-3))
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images)
+    run_python(
+        "import keras, numpy, vlae_tf\n"
+        f"model = keras.saving.load_model({str(tmp_path / 'model.keras')!r})\n"
+        "assert type(model.optimizer).__name__ == 'AveragedAdam'\n"
+        f"images = numpy.load({str(tmp_path / 'images.npy')!r})\n"
+        f"numpy.save({str(tmp_path / 'codes.npy')!r}, model.encode(images))"
+    )
+    codes = np.load(tmp_path / "codes.npy")
+    np.testing.assert_allclose(codes, model.encode(images), rtol=1e-4, atol=1e-6)
 
 
 def test_layout_of_the_weights_file_stays_as_it_is(tiny_vlae, tmp_path):
