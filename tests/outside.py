@@ -49,10 +49,10 @@ class FullCovariancePosterior(Posterior):
 # === A mixture of two Gaussians, as posterior and as prior ===
 
 
-class GaussianMixture(CodeDistribution, tfd.MixtureSameFamily):
+class MyMixture(CodeDistribution, tfd.MixtureSameFamily):
     """Components on the second axis from the right: logits (..., k), loc and scale (..., k, d)."""
 
-    def __init__(self, logits, loc, scale, name="GaussianMixture"):
+    def __init__(self, logits, loc, scale, name="MyMixture"):
         parameters = {"logits": logits, "loc": loc, "scale": scale, "name": name}
         normal = tfd.MultivariateNormalDiag(loc, scale)
         super().__init__(tfd.Categorical(logits=logits), normal, name=name)
@@ -91,11 +91,11 @@ class TwoComponentPosterior(Posterior):
     def distribution(self, parameters):
         raw = ops.reshape(parameters["raw"], (-1, 2, 1 + 2 * self.latent_dim))
         loc, scale = ops.split(raw[..., 1:], 2, axis=-1)
-        return GaussianMixture(raw[..., 0], loc, ops.softplus(scale) + 0.4)
+        return MyMixture(raw[..., 0], loc, ops.softplus(scale) + 0.4)
 
 
 @register
-class GaussianMixturePrior(Prior):
+class MyMixturePrior(Prior):
     def __init__(self, latent_dim, components=3, **kwargs):
         super().__init__(latent_dim, **kwargs)
         self.components = components
@@ -107,14 +107,14 @@ class GaussianMixturePrior(Prior):
 
     def distribution(self):
         logits, loc, raw = map(ops.convert_to_tensor, (self._logits, self._loc, self._raw))
-        return GaussianMixture(logits, loc, ops.softplus(raw) + 0.01)
+        return MyMixture(logits, loc, ops.softplus(raw) + 0.01)
 
 
 # === A ladder of two rungs over one flat code ===
 
 
 @register
-class LadderEncoder(ConfiguredLayer):
+class MyLadderEncoder(ConfiguredLayer):
     """Features of both rungs side by side: the second rung's come from the first rung's."""
 
     def __init__(self, units=4, **kwargs):
@@ -132,7 +132,7 @@ class LadderEncoder(ConfiguredLayer):
 
 
 @register
-class LadderPosterior(GaussianPosterior):
+class MyLadderPosterior(GaussianPosterior):
     """Each rung's part of the code from that rung's half of the features alone."""
 
     def __init__(self, latent_dim, rungs, **kwargs):
@@ -152,7 +152,7 @@ class LadderPosterior(GaussianPosterior):
 
 
 @register
-class LadderDecoder(ConfiguredLayer):
+class MyLadderDecoder(ConfiguredLayer):
     """The higher rung first; the lower one joins it on the way to the maps."""
 
     def __init__(self, image_shape, rungs, maps=2, units=4, **kwargs):

@@ -44,9 +44,9 @@ def clustering_ladder():
 
 def outside_ladder():
     return {
-        "encoder": outside.LadderEncoder(),
-        "posterior_family": outside.LadderPosterior(SIZE, [1, 1]),
-        "decoder": outside.LadderDecoder(SHAPE, [1, 1]),
+        "encoder": outside.MyLadderEncoder(),
+        "posterior_family": outside.MyLadderPosterior(SIZE, [1, 1]),
+        "decoder": outside.MyLadderDecoder(SHAPE, [1, 1]),
         "prior_family": FlowPrior(SIZE, steps=0),
     }
 
@@ -93,7 +93,7 @@ PARTS = {
     "MAE": lambda: {"objective": MutualPosteriorDivergenceELBO(eta=1.0, gamma=0.1)},
     "full covariance, outside": lambda: {"posterior_family": outside.FullCovariancePosterior(SIZE)},
     "mixture posterior, outside": lambda: {"posterior_family": outside.TwoComponentPosterior(SIZE)},
-    "mixture prior, outside": lambda: {"prior_family": outside.GaussianMixturePrior(SIZE)},
+    "mixture prior, outside": lambda: {"prior_family": outside.MyMixturePrior(SIZE)},
     "ladder, outside": outside_ladder,
     "importance-weighted, outside": lambda: {"objective": outside.ImportanceWeightedBound()},
 }

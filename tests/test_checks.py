@@ -13,6 +13,7 @@ pytestmark = pytest.mark.jax
 IMAGES = np.zeros((3, 2, 4, 1), "uint8")
 NAN, INFINITE = float("nan"), float("inf")
 MASK = np.ones((3, 2, 4, 1), bool)
+ZEROS = keras.initializers.Zeros()
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,10 @@ MASK = np.ones((3, 2, 4, 1), bool)
         (checks.check_integers, (np.array([0, 2]), "n", 0, 2), [0, 2]),
         (checks.check_choice, ("a", "letter", ("a", "b")), "a"),
         (checks.check_choice, ("a", "letter", {"a": 1}), "a"),
+        (checks.check_flag, (np.True_, "flag"), True),
+        (checks.check_activation, (keras.ops.tanh,), keras.ops.tanh),
+        (checks.check_activation, ("tanh",), keras.activations.tanh),
+        (checks.check_initializer, (ZEROS,), ZEROS),
         (checks.check_shape3, (np.array([2, 3, 1]), "shape"), (2, 3, 1)),
         (checks.check_image_shape, ([28, 28, 1],), (28, 28, 1)),
         (checks.check_code_shape, ((2, 3, 4), 24), (2, 3, 4)),
@@ -96,6 +101,11 @@ def test_what_is_no_number(value):
         (checks.check_integers, (np.array(3), "n"), "a list of one or more integers"),
         (checks.check_choice, ("c", "letter", ("a", "b")), "one of 'a', 'b'. Received: letter='c'"),
         (checks.check_choice, (["a"], "letter", {"a": 1}), "one of 'a'. Received: letter=['a']"),
+        (checks.check_flag, (1, "flag"), "`flag` must be True or False. Received: flag=1"),
+        (checks.check_flag, ("no", "flag"), "Received: flag='no'"),
+        (checks.check_activation, ("tanhh",), "a name in keras.activations. Received: activation="),
+        (checks.check_activation, (3,), "Received: activation=3"),
+        (checks.check_initializer, ("ones_", "start"), "`start` must be an initialiser, or a name"),
         (checks.check_image_shape, ((28, 28),), "three positive integers, (height, width, chann"),
         (checks.check_image_shape, ((28, 0, 1),), "Received: image_shape=(28, 0, 1)"),
         (checks.check_image_shape, (28,), "Received: image_shape=28"),

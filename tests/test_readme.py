@@ -27,7 +27,7 @@ RUN = {
         'examples("mnist_static")': 'examples("tiny")',
         'load("mnist_dynamic"': 'load("images.npz"',
         "(28, 28, 1)": str(SHAPE),
-        "importance_samples=256": "importance_samples=2",
+        "importance_samples=16": "importance_samples=2",
         "sample(16,": "sample(2,",
         "LocalPixelCNN(blocks=2,": "LocalPixelCNN(filters=2, blocks=0,",
         "latent_dim=32,\n    likelihood_family": "latent_dim=2, **tiny,\n    likelihood_family",

@@ -87,6 +87,13 @@ def _range(kind, least=None, above=None, most=None, below=None):
     return f"{kind}, {bounds}" if bounds else kind
 
 
+def check_flag(value, name):
+    """`value`, True or False, as a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        refuse(name, "True or False", value)
+    return bool(value)
+
+
 # === Shapes ===
 
 
@@ -250,6 +257,26 @@ def check_dtype(dtype):
     if weights != "float32":
         expected = "float32 or mixed_bfloat16: a policy of Keras with weights in float32"
         refuse("dtype", expected, dtype)
+
+
+def check_activation(activation):
+    """The function that `activation` is or names in `keras.activations`."""
+    import keras
+
+    try:
+        return keras.activations.get(activation)
+    except (ValueError, TypeError):
+        return refuse("activation", "a function, or a name in keras.activations", activation)
+
+
+def check_initializer(initializer, name="kernel_initializer"):
+    """The initialiser that `initializer` is, names or configures in `keras.initializers`."""
+    import keras
+
+    try:
+        return keras.initializers.get(initializer)
+    except (ValueError, TypeError):
+        return refuse(name, "an initialiser, or a name in keras.initializers", initializer)
 
 
 def check_data(data, image_shape, levels=2):

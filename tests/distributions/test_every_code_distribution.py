@@ -42,7 +42,7 @@ def chain(upward, *batch):
     return HierarchicalGaussian(loc, scale, [randomise(layer, 0.5)], [1, 1], upward)
 
 
-def mixture(*batch, kind=outside.GaussianMixture, size=SIZE, seed=1):
+def mixture(*batch, kind=outside.MyMixture, size=SIZE, seed=1):
     rng = np.random.default_rng(seed)
     shape = (*batch, 2)
     return kind(

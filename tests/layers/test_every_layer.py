@@ -223,8 +223,19 @@ def test_dropout_is_for_training_alone(make, sizes):
         (lambda: LocalPixelCNN(first_kernel_size=4), "`first_kernel_size` must be of odd height"),
         (lambda: GatedPixelCNN(block_kernel_size=(2, 3)), "`block_kernel_size` must be of odd"),
         (lambda: ResidualBlock(4, kernel_size=0), "`kernel_size` must be a positive integer"),
+        (lambda: ResidualBlock(4, weight_norm="no"), "`weight_norm` must be True or False"),
+        (lambda: MADE(4, [4], activation="tanhh"), "`activation` must be a function, or a name"),
     ],
 )
 def test_invalid_sizes_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_an_argument_that_is_not_kept_is_named():
+    class Forgetful(Conv2D):
+        def __init__(self, filters, colour, *args, **kwargs):
+            super().__init__(filters, *args, **kwargs)
+
+    with pytest.raises(ValueError, match="`colour` must be kept as an attribute of that name"):
+        Forgetful(2, "red", 3).get_config()

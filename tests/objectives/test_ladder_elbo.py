@@ -61,7 +61,7 @@ def test_a_rung_that_is_out_costs_nothing_and_is_not_decoded():
 
 
 def test_what_does_not_fit_is_refused_when_the_model_is_built():
-    with pytest.raises(ValueError, match=r"`rungs` must add up to the 2 numbers of the code"):
+    with pytest.raises(ValueError, match=r"`rungs` must be sizes that add up to the 2 numbers"):
         tiny_model((2, 3, 1), 2, objective=LadderELBO([1, 2]))
     with pytest.raises(ValueError, match="LadderELBO needs .* which has no `log_prob_terms`"):
         parts = ladder(objective=LadderELBO([1, 1]))

@@ -14,7 +14,7 @@ def make_recipe(dataset, **fields):
     model = tiny.TINY_MODEL | {
         "latent_dim": 3,
         "encoder": {"class_name": "ResNetEncoder", "config": SIZES},
-        "decoder": {"class_name": "ResNetDecoder", "config": SIZES | {"maps": 2}},
+        "decoder": {"class_name": "ResNetDecoder", "config": SIZES | {"maps": 2, "dropout": 0.0}},
     }
     defaults = {
         "model": model,

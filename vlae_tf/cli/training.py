@@ -18,8 +18,8 @@ from vlae_tf.cli.tables import print_table
 def recipes():
     """The recipes that come with the package: data set, size, length, and measured time.
 
-    The time is that of the entry of the zoo with the same name, over all of its epochs, on the
-    hardware that its run.json names.
+    The time is that of the entry of the zoo with the same name, with the epochs it went on for
+    beside it, on the hardware that its run.json names.
     """
     from vlae_tf import zoo
     from vlae_tf.datasets import DATASETS
@@ -30,17 +30,18 @@ def recipes():
         for name in Recipe.names():
             recipe = Recipe.load(name)
             parameters = recipe.count_params(DATASETS[recipe.dataset].image_shape)
-            time = _measured_time(zoo.folder(name)) if name in zoo.list() else ""
-            rows.append([name, recipe.dataset, f"{parameters:,}", str(recipe.epochs), time])
-    print_table(["recipe", "data set", "parameters", "epochs", "measured time"], rows)
+            measured = _measured(zoo.folder(name)) if name in zoo.list() else ("", "")
+            rows.append([name, recipe.dataset, f"{parameters:,}", str(recipe.epochs), *measured])
+    columns = ["recipe", "data set", "parameters", "epochs", "measured time", "over epochs"]
+    print_table(columns, rows)
 
 
-def _measured_time(folder):
-    """Of all epochs of an entry: those of its run, and of the runs that it continued."""
+def _measured(folder):
+    """Time and number of all epochs of an entry: of its run, and of the runs that it continued."""
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     runs = [record, record.get("earlier", {"epochs": 0, "wall_time_s": 0})]
     minutes = round(sum(run["wall_time_s"] for run in runs) / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min ({sum(run['epochs'] for run in runs)} epochs)"
+    return f"{minutes // 60} h {minutes % 60:02} min", str(sum(run["epochs"] for run in runs))
 
 
 @app.command()

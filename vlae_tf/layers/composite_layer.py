@@ -1,6 +1,6 @@
 import keras
 
-from vlae_tf.checks import check_number
+from vlae_tf.checks import check_flag, check_number
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 
 
@@ -19,7 +19,7 @@ class CompositeLayer(ConfiguredLayer):
     def __init__(self, dropout=0.0, weight_norm=False, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.dropout = check_number(dropout, "dropout", least=0, below=1)
-        self.weight_norm = weight_norm
+        self.weight_norm = check_flag(weight_norm, "weight_norm")
         self.seed = seed
         self._drop = None
         if self.dropout:

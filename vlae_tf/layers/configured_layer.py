@@ -10,6 +10,9 @@ class ConfiguredLayer(keras.layers.Layer):
     Initialisers, activations and layers are written in Keras' form. A layer with other arguments
     that are not plain data adds them to `get_config` in the form of data.
 
+    Raises:
+        ValueError: by `get_config`, for an argument that the layer does not keep as an attribute.
+
     Example:
         >>> from vlae_tf.layers import Conv2D
         >>> config = Conv2D(8, 3, weight_norm=True).get_config()
@@ -19,14 +22,25 @@ class ConfiguredLayer(keras.layers.Layer):
 
     def get_config(self):
         order = type(self).__mro__
-        constructors = [
-            vars(cls)["__init__"]
-            for cls in order[: order.index(ConfiguredLayer)]
-            if "__init__" in vars(cls)
+        classes = [
+            cls for cls in order[: order.index(ConfiguredLayer)] if "__init__" in vars(cls)
         ]
-        names = [name for init in constructors for name in inspect.signature(init).parameters]
+        arguments = [_arguments(cls) for cls in classes]
+        missing = [name for name in sum(arguments[:1], []) if not hasattr(self, name)]
+        if missing:
+            raise ValueError(
+                f"`{missing[0]}` must be kept as an attribute of that name: it is an argument of "
+                f"{classes[0].__name__}, whose config would lack it. Received: a "
+                f"{classes[0].__name__} without `{missing[0]}`"
+            )
+        names = [name for listed in arguments for name in listed]
         config = {name: _data(getattr(self, name)) for name in names if hasattr(self, name)}
         return {**super().get_config(), **config}
+
+
+def _arguments(cls):
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
 def _data(value):

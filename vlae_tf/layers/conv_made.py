@@ -3,7 +3,14 @@ import math
 import keras
 from keras import ops
 
-from vlae_tf.checks import check_choice, check_code_shape, check_integer, refuse
+from vlae_tf.checks import (
+    check_activation,
+    check_choice,
+    check_code_shape,
+    check_flag,
+    check_integer,
+    refuse,
+)
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 from vlae_tf.layers.wavefront import ReceptiveField, Wavefront
@@ -73,10 +80,10 @@ class ConvMADE(ConfiguredLayer):
         channels = self.code_shape[-1]
         if channels % groups:
             refuse("groups", f"a divisor of the code's {channels} channels", groups)
-        self.mean_only = mean_only
+        self.mean_only = check_flag(mean_only, "mean_only")
         self.order = check_choice(order, "order", ("forward", "reverse"))
-        self.activation = keras.activations.get(activation)
-        self.weight_norm = weight_norm
+        self.activation = check_activation(activation)
+        self.weight_norm = check_flag(weight_norm, "weight_norm")
         options = {"groups": groups, "weight_norm": weight_norm, "dtype": self.dtype_policy}
         self._hidden = [
             MaskedConv2D(filters, kernel_size, mask_type="B" if index else "A", **options)

@@ -1,8 +1,8 @@
-import keras
 import numpy as np
 from keras import ops
 
 from vlae_tf.backend import add_bias
+from vlae_tf.checks import check_flag, check_initializer
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 
 _EPSILON = 1e-12
@@ -41,10 +41,10 @@ class KernelLayer(ConfiguredLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.use_bias = use_bias
-        self.weight_norm = weight_norm
+        self.use_bias = check_flag(use_bias, "use_bias")
+        self.weight_norm = check_flag(weight_norm, "weight_norm")
         self.init_scale = init_scale
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = check_initializer(kernel_initializer)
         self.initializing_from_data = False
 
     def kernel_shape(self, input_shape):

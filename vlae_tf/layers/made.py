@@ -3,7 +3,7 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import scan
-from vlae_tf.checks import check_integer, check_integers, refuse
+from vlae_tf.checks import check_activation, check_flag, check_integer, check_integers, refuse
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 from vlae_tf.layers.masked_dense import MaskedDense
 
@@ -63,11 +63,11 @@ class MADE(ConfiguredLayer):
         super().__init__(**kwargs)
         self.event_size = check_integer(event_size, "event_size", least=1)
         self.hidden_units = check_integers(hidden_units, "hidden_units", least=1)
-        self.mean_only = mean_only
+        self.mean_only = check_flag(mean_only, "mean_only")
         self.order = order if isinstance(order, str) else [int(rank) for rank in order]
-        self.activation = keras.activations.get(activation)
+        self.activation = check_activation(activation)
         self.context_size = check_integer(context_size, "context_size", least=0)
-        self.weight_norm = weight_norm
+        self.weight_norm = check_flag(weight_norm, "weight_norm")
 
         ranks = _ranks(order, event_size)
         options = {"weight_norm": weight_norm, "dtype": self.dtype_policy}

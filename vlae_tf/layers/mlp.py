@@ -1,6 +1,6 @@
 import keras
 
-from vlae_tf.checks import check_integers
+from vlae_tf.checks import check_activation, check_flag, check_initializer, check_integers
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 from vlae_tf.layers.dense import Dense
 
@@ -42,9 +42,9 @@ class MLP(ConfiguredLayer):
     ):
         super().__init__(**kwargs)
         self.units = check_integers(units, "units", least=1)
-        self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.weight_norm = weight_norm
+        self.activation = check_activation(activation)
+        self.kernel_initializer = check_initializer(kernel_initializer)
+        self.weight_norm = check_flag(weight_norm, "weight_norm")
         self._stack = [self._dense(size) for size in self.units]
 
     def _dense(self, size):

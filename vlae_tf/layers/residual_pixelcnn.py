@@ -1,6 +1,6 @@
 import keras
 
-from vlae_tf.checks import check_integer, check_pair
+from vlae_tf.checks import check_flag, check_integer, check_pair
 from vlae_tf.layers.activations import elu
 from vlae_tf.layers.composite_layer import CompositeLayer
 from vlae_tf.layers.conv2d import Conv2D
@@ -72,7 +72,7 @@ class ResidualPixelCNN(CompositeLayer):
         self.depth = check_integer(depth, "depth", least=1)
         self.kernel_size = check_pair(kernel_size, "kernel_size")
         self.pointwise_blocks = check_integer(pointwise_blocks, "pointwise_blocks", least=0)
-        self.tied = tied
+        self.tied = check_flag(tied, "tied")
         options = self._options()
         self._first = MaskedConv2D(filters, self.kernel_size, mask_type="A", **options)
         # A convolution of the concatenation is the sum of two. Type B: the code is no secret, so

@@ -1,6 +1,6 @@
 from keras import ops
 
-from vlae_tf.checks import check_choice
+from vlae_tf.checks import check_flag
 from vlae_tf.layers import Conv2D
 from vlae_tf.likelihoods.likelihood import Likelihood
 
@@ -29,7 +29,7 @@ class FactorisedLikelihood(Likelihood):
 
     def __init__(self, image_shape, projection=True, **kwargs):
         super().__init__(image_shape, **kwargs)
-        self.projection = check_choice(projection, "projection", (True, False))
+        self.projection = check_flag(projection, "projection")
         self._output = Conv2D(self._parameter_count(), 1, dtype="float32") if projection else None
 
     def _parameter_count(self):

@@ -1,5 +1,6 @@
 import keras
 
+from vlae_tf.checks import check_flag
 from vlae_tf.distributions import PixelCNNLogisticMixture
 from vlae_tf.likelihoods.pixelcnn_likelihood import PixelCNNLikelihood
 
@@ -51,7 +52,7 @@ class LogisticMixtureLikelihood(PixelCNNLikelihood):
 
     def __init__(self, image_shape, network=None, components=10, grey_window=False, **kwargs):
         self.components = components
-        self.grey_window = grey_window
+        self.grey_window = check_flag(grey_window, "grey_window")
         super().__init__(image_shape, network, **kwargs)
         groups = getattr(self.network, "groups", 1)
         if grey_window and (self.image_shape[-1] != 3 or groups != 1):

@@ -10,6 +10,7 @@ from vlae_tf.checks import (
     check_integers,
     check_ladder_units,
     check_number,
+    check_rungs,
 )
 from vlae_tf.layers import MLP, ConfiguredLayer, Dense
 
@@ -86,11 +87,7 @@ class LadderDecoder(ConfiguredLayer):
         )
 
     def build(self, input_shape):
-        if input_shape[-1] != sum(self.rungs):
-            raise ValueError(
-                "`rungs` must add up to the size of the code. "
-                f"Received: rungs={self.rungs}, a code of size {input_shape[-1]}"
-            )
+        check_rungs(self.rungs, input_shape[-1])
         shape = (None, self.rungs[-1])
         for stage in reversed(self._stages):
             stage.build(shape)

@@ -3,7 +3,7 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import split_sizes
-from vlae_tf.checks import check_integer, check_integers
+from vlae_tf.checks import check_integer, check_integers, check_rungs
 from vlae_tf.objectives.bounds import log_likelihood
 from vlae_tf.objectives.elbo import check_terms
 from vlae_tf.objectives.objective import Objective
@@ -64,12 +64,7 @@ class LadderELBO(Objective):
         self.built = True
 
     def check(self, posterior, prior):
-        size = int(prior.event_shape[-1])
-        if sum(self.rungs) != size:
-            raise ValueError(
-                f"`rungs` must add up to the {size} numbers of the code. "
-                f"Received: rungs={self.rungs}"
-            )
+        check_rungs(self.rungs, int(prior.event_shape[-1]))
         check_terms("LadderELBO", posterior, prior)
 
     def rung_weights(self):

@@ -1,6 +1,6 @@
 import keras
 
-from vlae_tf.checks import check_integers, check_rungs
+from vlae_tf.checks import check_activation, check_integers, check_rungs
 from vlae_tf.distributions import HierarchicalGaussian
 from vlae_tf.layers import ConditionalGaussian
 from vlae_tf.posteriors.gaussian_posterior import GaussianPosterior
@@ -45,7 +45,7 @@ class HierarchicalPosterior(Posterior):
         self.rungs = check_rungs(rungs, latent_dim)
         self.units = check_integers(units, "units", least=1)
         # Known at once, also where a single rung has no use for it.
-        keras.activations.get(activation)
+        check_activation(activation)
         self.activation = activation
         self._first = GaussianPosterior(self.rungs[0])
         self._conditionals = [

@@ -1,6 +1,6 @@
 import keras
 
-from vlae_tf.checks import check_integer
+from vlae_tf.checks import check_flag, check_integer
 from vlae_tf.distributions import InverseAutoregressiveFlow
 from vlae_tf.layers import MADE, Dense
 from vlae_tf.posteriors.gaussian_posterior import GaussianPosterior
@@ -47,7 +47,7 @@ class IAFPosterior(GaussianPosterior):
         self.steps = check_integer(steps, "steps", 0)
         self.hidden_units = list(hidden_units)
         self.context_size = context_size
-        self.mean_only = mean_only
+        self.mean_only = check_flag(mean_only, "mean_only")
         self._context = Dense(context_size, dtype="float32")
         self._steps = [
             MADE(

@@ -1,4 +1,4 @@
-from vlae_tf.checks import check_integer
+from vlae_tf.checks import check_flag, check_integer
 from vlae_tf.distributions import AutoregressiveFlow
 from vlae_tf.priors.prior import Prior
 
@@ -27,8 +27,8 @@ class AutoregressiveFlowPrior(Prior):
     def __init__(self, latent_dim, steps, make_step, mean_only, weight_norm, **kwargs):
         super().__init__(latent_dim, **kwargs)
         self.steps = check_integer(steps, "steps", 0)
-        self.mean_only = mean_only
-        self.weight_norm = weight_norm
+        self.mean_only = check_flag(mean_only, "mean_only")
+        self.weight_norm = check_flag(weight_norm, "weight_norm")
         self._steps = [
             make_step(
                 mean_only=mean_only,

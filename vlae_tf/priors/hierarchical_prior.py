@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from vlae_tf.checks import check_integers, check_rungs
+from vlae_tf.checks import check_activation, check_integers, check_rungs
 from vlae_tf.distributions import HierarchicalGaussian
 from vlae_tf.layers import ConditionalGaussian
 from vlae_tf.priors.prior import Prior
@@ -41,7 +41,7 @@ class HierarchicalPrior(Prior):
         self.rungs = check_rungs(rungs, latent_dim)
         self.units = check_integers(units, "units", least=1)
         # Known at once, also where a single rung has no use for it.
-        keras.activations.get(activation)
+        check_activation(activation)
         self.activation = activation
         downward = self.rungs[::-1]
         self._conditionals = [ConditionalGaussian(size, units, activation) for size in downward[1:]]

@@ -21,7 +21,8 @@ class Signatures:
 
     `code_bits` needs no seed: it averages over 64 draws that are part of the graph, pairs of
     opposite sign scaled to unit variance. For a Gaussian posterior and the prior N(0, I) that gives
-    the KL exactly; for a flow it is an estimate. The draws of `log_prob` come from the row's seed.
+    the KL exactly; for a flow, a mixture or a chain it is an estimate. The draws of `log_prob` come
+    from the row's seed.
 
     A row whose image is not of {0, 1} where the model is binary, or whose temperature is negative,
     is answered by NaN and a blank image: an error would be one for all rows of the batch. Inputs of
