@@ -5,7 +5,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 BIN := .venv/bin
 
-.PHONY: demo test test-fast lint clean
+.PHONY: demo test test-fast lint docs clean
 
 demo: .venv/installed
 	$(BIN)/vlae-tf demo --out demo
@@ -23,8 +23,12 @@ test-fast: lint
 lint: .venv/installed
 	$(BIN)/ruff check .
 
+# The documentation site, in docs/_build/html/index.html: its notebooks are run, and a warning is an error.
+docs: .venv/installed
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+
 clean:
-	rm -rf .venv build dist *.egg-info demo .pytest_cache .ruff_cache
+	rm -rf docs/_build docs/generated .venv build dist *.egg-info demo .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A version manager's stub may stand on the path and not run, and some distributions leave out the
