@@ -24,7 +24,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 
 # The documentation site, in docs/_build/html/index.html: its notebooks are run, and a warning is an error.
-docs: .venv/installed
+docs: .venv/installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 clean:
@@ -48,4 +48,8 @@ FIND_PYTHON := for python in $(or $(PYTHON),python3.11 python3.12 python3.13 pyt
 	set -x; $$python -m venv .venv
 	$(BIN)/python -m pip install --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-docs: .venv/installed requirements-docs.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements-docs.lock
 	@touch $@

@@ -17,6 +17,7 @@ SERVING = [
 ]
 # For keras-tuner's Bayesian search, and linear probes.
 SKLEARN = ["scikit-learn>=1.4"]
+DOCS = ["furo>=2024.8", "myst-nb>=1.2", "sphinx>=8", "sphinx-copybutton>=0.5"]
 
 setup(
     name="vlae_tf",
@@ -66,6 +67,7 @@ setup(
         "typer>=0.12",
     ],
     extras_require={
+        "docs": DOCS,
         "jax": JAX,
         "serving": SERVING,
         "sklearn": SKLEARN,

@@ -1,7 +1,7 @@
 """Pages of the site that are made of the package and the zoo, so that no figure is typed by hand.
 
-Written into docs/generated/ at each build: the entries of the zoo with their pictures and cards, the
-data sets, the equations of the papers, and the reference of the public classes.
+Written into docs/generated/ at each build: the entries of the zoo with their pictures and cards,
+the data sets, the equations of the papers, and the reference of the public classes.
 """
 
 import importlib
@@ -103,8 +103,8 @@ _ROOMS_WITH_EQUATIONS = {
 def equation_pages(folder):
     """The equation of each public class, and the paper it is from: all of it from docstrings."""
     lines = [
-        "# Equations and code\n\nEach public class with the equation it computes and the paper it is "
-        "from, as its docstring has them.\n"
+        "# Equations and code\n\nEach public class with the equation it computes and the paper it "
+        "is from, as its docstring has them.\n"
     ]
     for room, title in _ROOMS_WITH_EQUATIONS.items():
         module = importlib.import_module(f"vlae_tf.{room}")
@@ -129,9 +129,8 @@ def reference_pages(folder):
     pages = {}
     for room in rooms:
         module = f"vlae_tf.{room}"
-        title = f"# `{module}`"
-        body = f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n   :show-inheritance:\n```"
-        pages[f"reference/{room}.md"] = f"{title}\n\n{body}\n"
+        directive = f".. automodule:: {module}\n   :members:\n   :show-inheritance:"
+        pages[f"reference/{room}.md"] = f"# `{module}`\n\n```{{eval-rst}}\n{directive}\n```\n"
     pages["reference/index.md"] = (
         "# Reference\n\nThe public classes and functions, by room. Importing `vlae_tf` imports no "
         "other package; each room is loaded at its first use.\n" + _contents(rooms)

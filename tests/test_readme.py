@@ -17,10 +17,16 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "export/README.md"]
-PAGES += sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))
+PAGES += sorted(
+    str(path.relative_to(ROOT))
+    for path in ROOT.glob("docs/**/*.md")
+    # What `make docs` writes.
+    if path.relative_to(ROOT).parts[1] not in ("_build", "generated")
+)
 SHAPE = (8, 8, 1)
 # Pages whose Python is run, block after block as one program, in a small version: what is replaced.
 # The Python of other pages is compiled, and what it imports is looked up.
+ENTRY = {'load("mnist_static")': 'load("tiny")', 'examples("mnist_static")': 'examples("tiny")'}
 RUN = {
     "README.md": {
         'load("mnist_static")': 'load("tiny")',
@@ -37,6 +43,12 @@ RUN = {
         'block="dense"': 'block="dense", filters=[2], blocks=0, units=2',
     },
     "docs/contracts.md": {"(28, 28, 1)": "(4, 4, 1)", "units=64": "units=2"},
+    "docs/howto/completing.md": ENTRY | {"numpy.zeros((28, 28, 1)": f"numpy.zeros({SHAPE}"},
+    "docs/howto/features.md": ENTRY | {"48": "3"},
+    "docs/howto/fine_tuning.md": {
+        'load("mnist_dynamic")': 'load("tiny")',
+        'examples("mnist_dynamic")': 'examples("tiny")',
+    },
     "docs/own_data.md": {
         "(64, 28, 28, 1)": "(4, 8, 8, 1)",
         "(28, 28, 1)": str(SHAPE),
@@ -52,11 +64,7 @@ RUN = {
         "[[500], [2000]]": "[[4], [3]]",
         "[500, 2000]": "[4, 3]",
     },
-    "docs/windows.md": {
-        'load("mnist_static")': 'load("tiny")',
-        'examples("mnist_static")': 'examples("tiny")',
-        "mask = numpy.zeros((28, 28, 1)": f"mask = numpy.zeros({SHAPE}",
-    },
+    "docs/windows.md": ENTRY | {"numpy.zeros((28, 28, 1)": f"numpy.zeros({SHAPE}"},
 }
 
 
@@ -120,7 +128,12 @@ def test_python_compiles_and_names_are_current(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#:]+)\)", text_of(page))
-    missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    missing = [
+        link
+        for link in links
+        # `make docs` writes those pages, and fails where a link leads nowhere.
+        if "generated/" not in link and not (ROOT / page).parent.joinpath(link).exists()
+    ]
     assert not missing
 
 
