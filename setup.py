@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
-TEST = ["build", "pytest>=8", "pytest-xdist>=3.6", "pyyaml>=6", "ruff>=0.12"]
+TEST = ["build", "pytest>=8", "pytest-xdist>=3.6", "pyyaml>=6", "ruff>=0.12", "selenium>=4.20"]
 JAX = ["jax>=0.7,<0.11"]
 SERVING = [
     "grpcio>=1.60,<2",
@@ -40,6 +40,7 @@ setup(
     packages=[*find_packages(include=["vlae_tf", "vlae_tf.*"]), "vlae_tf._zoo"],
     package_dir={"vlae_tf._zoo": "zoo"},
     package_data={
+        "vlae_tf.explorer": ["static/*"],
         "vlae_tf.runs": ["recipes/*.json"],
         "vlae_tf.tuning": ["report.html"],
         "vlae_tf._zoo": ["*/*"],

@@ -36,6 +36,7 @@ COLUMNS = {
     "runs": 4.6,
     "training": 6.6,
     "evaluation": 4.6,
+    "explorer": 4.6,
     "zoo": 4.6,
     "tuning": 6.6,
     "cli": 5.6,

@@ -24,6 +24,7 @@ FLOORS = (
     ("training",),
     ("evaluation",),
     ("zoo", "tuning"),
+    ("explorer",),
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

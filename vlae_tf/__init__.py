@@ -17,6 +17,7 @@ _ROOMS = (
     "datasets",
     "distributions",
     "evaluation",
+    "explorer",
     "layers",
     "likelihoods",
     "models",

@@ -1,9 +1,19 @@
-"""Noise of each row of a batch by itself, on tensors."""
+"""Noise: of each row of a batch by itself, on tensors, and pairs that are always the same."""
+
+import numpy as np
 
 from vlae_tf.backend import BACKEND, tf
 
 if BACKEND == "jax":
     import jax
+
+
+def paired_normal(count, size):
+    """Always the same normal draws, float32 `(count, size)`: pairs of opposite sign, with mean 0
+    and variance 1 exactly."""
+    half = np.random.default_rng(0).standard_normal((count // 2, size))
+    half /= np.sqrt(np.mean(half**2, axis=0))
+    return np.concatenate([half, -half]).astype("float32")
 
 
 def row_normal(seeds, shape, salt=0):

@@ -2,10 +2,9 @@ import functools
 import hashlib
 import math
 
-import numpy as np
 import tensorflow as tf
 
-from vlae_tf.noise import row_normal
+from vlae_tf.noise import paired_normal, row_normal
 from vlae_tf.objectives.bounds import draw_code, log_weights
 from vlae_tf.saved_model.png_signatures import PNGSignatures
 
@@ -166,7 +165,7 @@ class Signatures:
 
     def _code_bits(self, posterior):
         # The same noise for every row.
-        noise = _fixed_noise(self.model.latent_dim)[:, None]
+        noise = paired_normal(_DRAWS, self.model.latent_dim)[:, None]
         noise = tf.repeat(noise, posterior.batch_shape_tensor()[0], axis=1)
         _, kl = draw_code(posterior, self.model.prior(), noise)
         return tf.reduce_mean(kl, 0) / math.log(2)
@@ -191,13 +190,6 @@ def _digest(weights):
     """The SHA-256 of weights, whatever their order."""
     digests = [hashlib.sha256(weight.numpy().tobytes()).digest() for weight in weights]
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
-
-
-def _fixed_noise(latent_dim):
-    """Always the same normal draws, `(_DRAWS, latent_dim)`, with mean 0 and variance 1 exactly."""
-    half = np.random.default_rng(0).standard_normal((_DRAWS // 2, latent_dim))
-    half /= np.sqrt(np.mean(half**2, axis=0))
-    return np.concatenate([half, -half]).astype("float32")
 
 
 def _one_for_each(rows, values):

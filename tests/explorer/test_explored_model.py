@@ -1,0 +1,80 @@
+"""What the page is told equals what the model says."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.tiny import numpy_of
+from vlae_tf.explorer.explored_model import ExploredModel
+from vlae_tf.runs import load_run
+
+
+@pytest.fixture(scope="module")
+def model(tiny_entry):
+    return load_run(tiny_entry)
+
+
+@pytest.fixture(scope="module")
+def images(model):
+    shape = (3, *model.image_shape)
+    return np.random.default_rng(0).integers(0, 2, shape).astype("uint8")
+
+
+def test_codes_and_bits_are_those_of_the_served_model(tiny, model, images):
+    tf = pytest.importorskip("tensorflow")
+    from vlae_tf.saved_model.signatures import Signatures
+
+    code, bits = tiny.encode(images)
+    np.testing.assert_allclose(code, model.encode(images), atol=1e-5)
+    assert bits.shape == code.shape
+    served = Signatures(model, 1).encode(tf.constant(images))["code_bits"]
+    np.testing.assert_allclose(bits.sum(axis=1), served, rtol=1e-4, atol=1e-4)
+
+
+def test_drawn_images_are_those_of_the_model(tiny, model, images):
+    codes, seeds = model.encode(images), [5, 6, 7]
+    drawn = tiny.decode(codes, seeds)
+    assert drawn.dtype == np.uint8
+    np.testing.assert_array_equal(drawn, model.decode(codes, seed=seeds))
+    np.testing.assert_array_equal(tiny.decode(codes[:1], seeds[:1]), drawn[:1])
+    kept = tiny.decode(codes, seeds, known=images[:1], rows_known=4)
+    np.testing.assert_array_equal(kept[:, :4], np.repeat(images[:1, :4], 3, axis=0))
+    np.testing.assert_array_equal(
+        tiny.sample(4, seed=3, temperature=0.5), model.sample(4, [3, 4, 5, 6], 0.5)
+    )
+
+
+def test_the_window_holds_the_pixels_that_change_a_pixel(tiny, model):
+    height, width, _ = model.image_shape
+    row, column = height - 2, width // 2
+    places = [
+        (up, side)
+        for up in range(row + 1)
+        for side in range(-column, width - column)
+        if up or side < 0
+    ]
+    images = np.zeros((1 + len(places), *model.image_shape), "float32")
+    for image, (up, side) in zip(images[1:], places, strict=True):
+        image[row - up, column + side] = 1
+    maps = model.decoder(np.zeros((len(images), model.latent_dim), "float32"))
+    outputs = numpy_of(model.likelihood_family(maps, images))[:, row, column, 0]
+    changed = outputs[1:] != outputs[0]
+    seen = {place for place, change in zip(places, changed, strict=True) if change}
+    cells = set(tiny.window())
+    assert seen and seen <= cells
+    assert max(up for up, _ in seen) == max(up for up, _ in cells)
+
+
+def test_a_run_has_no_examples_and_a_stranger_no_page(tiny, tmp_path):
+    assert len(tiny.examples()) == 0
+    about = tiny.about()
+    assert json.loads(json.dumps(about)) == about
+    with pytest.raises(ValueError, match="must be one of the zoo's entries"):
+        ExploredModel(tmp_path)
+
+
+@pytest.mark.parametrize("codes", [[[0.0]], [0.0, 1.0], np.full((1, 3), np.nan)])
+def test_codes_of_another_shape_are_refused(tiny, codes):
+    with pytest.raises(ValueError, match="`codes` must be one or more codes of . finite numbers"):
+        tiny.decode(codes, [0])

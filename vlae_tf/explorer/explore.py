@@ -1,0 +1,68 @@
+"""`explore`: the page on this machine."""
+
+import socket
+import threading
+import webbrowser
+
+from vlae_tf.checks import check_installed, check_integer, refuse
+
+HOST = "127.0.0.1"
+
+
+def explore(sources, port=8600, open_browser=True, ready=None):
+    """Show a page on which one sees what the codes of models keep. It runs until interrupted.
+
+    Only this machine is answered: the page listens on the loopback address, and refuses requests
+    that name another host or come from another page.
+
+    Args:
+        sources: entries of the zoo, or folders of runs; those of one data set are shown side by
+            side.
+        port: port to listen on; 0 for any free one.
+        open_browser: whether to open the page in the browser.
+        ready: function called with the page's address when it can be asked, or None.
+
+    Raises:
+        ValueError: for no sources, or one that is neither an entry nor a run.
+        OSError: for a port that is taken.
+        ImportError: without Starlette and uvicorn.
+
+    Example:
+        >>> import vlae_tf
+        >>> vlae_tf.explorer.explore(["no_such_entry"])
+        Traceback (most recent call last):
+        ValueError: `name` must be one of the zoo's entries: ...
+    """
+    for package in ("starlette", "uvicorn"):
+        check_installed(package, "serving", "The explorer")
+    import uvicorn
+
+    from vlae_tf.explorer.app import explorer_app
+    from vlae_tf.explorer.explored_model import ExploredModel
+
+    if not sources:
+        refuse("sources", "one or more entries of the zoo, or folders of runs", sources)
+    models = {str(source): ExploredModel(source) for source in sources}
+    port = check_integer(port, "port", least=0, below=2**16)
+    # Bound here, so that a port that is taken is one error, and a free one is known.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+    except OSError as error:
+        listening.close()
+        raise OSError(
+            f"port {port} is taken, perhaps by another explorer: choose one with --port, "
+            "or 0 for any free one"
+        ) from error
+    port = listening.getsockname()[1]
+    address = f"http://{HOST}:{port}/"
+    app = explorer_app(models, [f"{HOST}:{port}", f"localhost:{port}"])
+    settings = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_keep_alive=5)
+    server = uvicorn.Server(settings)
+    if open_browser:
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    if ready is not None:
+        ready(address)
+    with listening:
+        server.run(sockets=[listening])

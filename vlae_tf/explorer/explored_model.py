@@ -1,0 +1,135 @@
+import json
+import threading
+
+import numpy as np
+from keras import ops
+
+from vlae_tf import zoo
+from vlae_tf.checks import refuse
+from vlae_tf.noise import paired_normal
+
+# Images drawn at once: one number, so that TensorFlow compiles each function once.
+ROWS = 8
+_DRAWS = 64
+
+
+class ExploredModel:
+    """What the page asks of one model: codes and their bits, images drawn from codes, the window.
+
+        bits_j = E_q[log q_j(z | x) - log p_j(z)] / ln 2
+
+    The model is loaded when it is first asked for something. One request is answered at a time.
+
+    Args:
+        source: an entry of the zoo, or the folder of a run.
+
+    Raises:
+        ValueError: for a source that is neither.
+
+    Example:
+        >>> from vlae_tf.explorer.explored_model import ExploredModel
+        >>> explored = ExploredModel("mnist_static")
+        >>> explored.about()["image_shape"], explored.examples().shape
+        ([28, 28, 1], (64, 28, 28, 1))
+    """
+
+    def __init__(self, source):
+        self.source = str(source)
+        self._folder = zoo.locate(self.source)
+        config = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))["config"]
+        self.image_shape = tuple(config["image_shape"])
+        self.latent_dim = config["latent_dim"]
+        self._model = None
+        self._lock = threading.Lock()
+
+    def about(self):
+        """What is known without loading the model: a dict of plain data."""
+        recipe = json.loads((self._folder / "recipe.json").read_text(encoding="utf-8"))
+        return {
+            "name": self.source,
+            "dataset": str(recipe["dataset"]),
+            "image_shape": list(self.image_shape),
+            "latent_dim": self.latent_dim,
+        }
+
+    @property
+    def levels(self):
+        """The number of values of a channel."""
+        with self._lock:
+            return self._loaded().levels
+
+    def examples(self):
+        """The entry's example images, uint8 `(n, height, width, channels)`; a run has none."""
+        if self.source in zoo.list():
+            return zoo.examples(self.source)
+        return np.zeros((0, *self.image_shape), "uint8")
+
+    def window(self):
+        """The pixels that the decoder sees, as offsets `(rows up, columns to the right)`."""
+        with self._lock:
+            network = getattr(self._loaded().likelihood_family, "network", None)
+        field = getattr(network, "receptive_field", None)
+        if field is None:
+            return []
+        height, width, _ = self.image_shape
+        cells = [(0, -left) for left in range(1, min(field.left, width - 1) + 1)]
+        for up in range(1, min(field.above, height - 1) + 1):
+            last = min(field.right, field.slope * up, width - 1)
+            cells += [(up, side) for side in range(-min(field.left, width - 1), last + 1)]
+        return cells
+
+    def encode(self, images):
+        """Codes of images and their bits, `(n, latent_dim)` each; the bits are `(n, 1)`, those of
+        the whole code, where a density is no sum over dimensions."""
+        with self._lock:
+            model = self._loaded()
+            padded, count = _padded(model.check_images(images))
+            code = model.encode(padded)
+            bits = model.run_rows("explored_bits", self._bits, padded)
+        return code[:count], bits[:count]
+
+    def _bits(self, images):
+        posterior, prior = self._model.posterior(images), self._model.prior()
+        noise = ops.convert_to_tensor(paired_normal(_DRAWS, self.latent_dim))[:, None]
+        code = posterior.from_noise(ops.repeat(noise, ops.shape(images)[0], axis=1))
+        if hasattr(posterior, "log_prob_terms") and hasattr(prior, "log_prob_terms"):
+            terms = posterior.log_prob_terms(code) - prior.log_prob_terms(code)
+        else:
+            terms = (posterior.log_prob(code) - prior.log_prob(code))[..., None]
+        return ops.mean(terms, axis=0) / np.log(2.0)
+
+    def decode(self, codes, seeds, known=None, rows_known=0):
+        """Images drawn from codes, uint8; with the first rows of `known` kept."""
+        codes = np.asarray(codes, "float32")
+        if codes.ndim != 2 or codes.shape[1] != self.latent_dim or not np.isfinite(codes).all():
+            expected = f"one or more codes of {self.latent_dim} finite numbers"
+            refuse("codes", expected, codes, f"codes of shape {codes.shape}")
+        codes, count = _padded(codes)
+        seeds = np.resize(np.asarray(seeds), len(codes))
+        with self._lock:
+            model = self._loaded()
+            options = {}
+            if rows_known:
+                mask = np.zeros((1, *self.image_shape), bool)
+                mask[:, :rows_known] = True
+                options = {"known": model.check_images(known), "mask": mask}
+            images = model.decode(codes, seed=seeds, **options)
+        return images[:count].astype("uint8")
+
+    def sample(self, count, seed, temperature):
+        """New images, uint8."""
+        with self._lock:
+            seeds = np.arange(seed, seed + ROWS)
+            images = self._loaded().sample(ROWS, seed=seeds, temperature=temperature)
+        return images[:count].astype("uint8")
+
+    def _loaded(self):
+        if self._model is None:
+            self._model = zoo.load_source(self.source)
+        return self._model
+
+
+def _padded(rows):
+    """`rows` with repetitions of the last one, a multiple of `ROWS` in all; and how many were."""
+    count = len(rows)
+    return np.concatenate([rows, np.repeat(rows[-1:], -count % ROWS, axis=0)]), count
