@@ -39,7 +39,7 @@ setup(
     packages=[*find_packages(include=["vlae_tf", "vlae_tf.*"]), "vlae_tf._zoo"],
     package_dir={"vlae_tf._zoo": "zoo"},
     package_data={
-        "vlae_tf.runs": ["recipes/*.json"],
+        "vlae_tf.runs": ["recipe_sizes.json", "recipes/*.json"],
         "vlae_tf.tuning": ["report.html"],
         "vlae_tf._zoo": ["*/*"],
     },

@@ -45,6 +45,7 @@ def field_of(offsets):
         left=max([0, *(-column for _, column in offsets)]),
         right=max([0, *(column for _, column in rows)]),
         slope=max([0, *(int(np.ceil(column / d)) for d, column in rows)]),
+        pixels=len(offsets),
     )
 
 
@@ -184,7 +185,7 @@ def test_window_of_any_stack_agrees_with_counting_pixels():
 
 @jax
 def test_paper_decoder_reaches_six_rows_up_as_a_triangle():
-    assert ResidualPixelCNN().receptive_field == ReceptiveField(6, 6, 6, 1)
+    assert ResidualPixelCNN().receptive_field == ReceptiveField(6, 6, 6, 1, pixels=69)
 
 
 @jax
@@ -195,7 +196,7 @@ def test_papers_windows(width, height):
     network = GatedPixelCNN(
         blocks=4, first_kernel_size=(2 * height + 1, width), block_kernel_size=1
     )
-    above, left, right, slope = network.receptive_field
+    above, left, right, slope, _ = network.receptive_field
     assert (above, left + 1 + right) == (height, width)
     assert left == int(np.ceil((width - 1) / 2)) and slope == right
 

@@ -16,28 +16,23 @@ from vlae_tf.cli.tables import print_table
 
 @app.command()
 def recipes():
-    """The recipes that come with the package: data set, size, length, and measured time.
+    """The package's recipes, named by their data sets: size, length, and measured time.
 
     The time is that of the entry of the zoo with the same name, over all of its epochs, on the
     hardware that its run.json names.
     """
-    from vlae_tf import zoo
-    from vlae_tf.datasets import DATASETS
-    from vlae_tf.runs import Recipe
+    from vlae_tf import catalogue
 
-    rows = []
-    with Console(stderr=True).status("Counting parameters"):
-        for name in Recipe.names():
-            recipe = Recipe.load(name)
-            parameters = recipe.count_params(DATASETS[recipe.dataset].image_shape)
-            time = _measured_time(zoo.folder(name)) if name in zoo.list() else ""
-            rows.append([name, recipe.dataset, f"{parameters:,}", str(recipe.epochs), time])
-    print_table(["recipe", "data set", "parameters", "epochs", "measured time"], rows)
+    entries, sizes, rows = catalogue.entries(own=False), catalogue.recipe_sizes(), []
+    for name in catalogue.recipe_names():
+        recipe = catalogue.read_json(catalogue.RECIPES / f"{name}.json")
+        time = _measured_time(catalogue.read_entry(entries[name], "run")) if name in entries else ""
+        rows.append([name, f"{sizes[name]:,}", str(recipe["epochs"]), time])
+    print_table(["recipe", "parameters", "epochs", "measured time"], rows)
 
 
-def _measured_time(folder):
+def _measured_time(record):
     """Of all epochs of an entry: those of its run, and of the runs that it continued."""
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     runs = [record, record.get("earlier", {"epochs": 0, "wall_time_s": 0})]
     minutes = round(sum(run["wall_time_s"] for run in runs) / 60)
     return f"{minutes // 60} h {minutes % 60:02} min ({sum(run['epochs'] for run in runs)} epochs)"

@@ -10,17 +10,19 @@ class ReceptiveField(NamedTuple):
     row i - d no further than column j + `slope` * d; of its own row it sees what is to its left.
     Each number is the smallest that is true for the network. The slope says how many steps sampling
     takes: all pixels with equal j + (slope + 1) * i are independent given the earlier ones.
+    `pixels` is how many it sees in all, where they were counted.
 
     Example:
         >>> from vlae_tf.layers import ReceptiveField
         >>> ReceptiveField.of_stack([(5, 5), (3, 3)])
-        ReceptiveField(above=3, left=3, right=3, slope=2)
+        ReceptiveField(above=3, left=3, right=3, slope=2, pixels=23)
     """
 
     above: int
     left: int
     right: int
     slope: int
+    pixels: int = 0
 
     @classmethod
     def of_stack(cls, kernel_sizes):
@@ -45,9 +47,11 @@ class ReceptiveField(NamedTuple):
         if not rows.size:
             return cls(0, 0, 0, 0)
         above = rows[rows > 0]
+        # Its own row ends before the pixel itself.
+        pixels = sum(left + 1 + furthest[rows])
         right = max([0, *furthest[above]])
         slope = max([0, *np.ceil(furthest[above] / above)])
-        return cls(int(rows[-1]), int(left), int(right), int(slope))
+        return cls(int(rows[-1]), int(left), int(right), int(slope), int(pixels))
 
     def check_mask(self, mask):
         """Raises unless the known pixels of images can stay while the others are drawn.
