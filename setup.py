@@ -15,6 +15,8 @@ SERVING = [
     "tensorflow-serving-api>=2.20,<2.22",
     "uvicorn>=0.30,<1",
 ]
+# For models from the Hugging Face Hub, "hf://user/name".
+HUB = ["huggingface_hub>=0.20"]
 # For keras-tuner's Bayesian search, and linear probes.
 SKLEARN = ["scikit-learn>=1.4"]
 
@@ -48,7 +50,8 @@ setup(
         # TensorFlow Datasets needs it to prepare a data set but does not ask for it.
         "importlib_resources>=6",
         "jinja2>=3",
-        "keras>=3.12,<4",
+        # The first that refuses weights whose numbers lie in other files.
+        "keras>=3.14.1,<4",
         "keras-tuner>=1.4.7,<2",
         "matplotlib>=3.8",
         "numpy>=1.26",
@@ -66,11 +69,12 @@ setup(
         "typer>=0.12",
     ],
     extras_require={
+        "hub": HUB,
         "jax": JAX,
         "serving": SERVING,
         "sklearn": SKLEARN,
         "test": TEST,
-        "all": JAX + SERVING + SKLEARN + TEST,
+        "all": HUB + JAX + SERVING + SKLEARN + TEST,
     },
     entry_points={"console_scripts": ["vlae-tf = vlae_tf.cli:main"]},
 )

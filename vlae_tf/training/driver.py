@@ -8,6 +8,7 @@ import keras
 
 from vlae_tf.files import load_weights, write_text
 from vlae_tf.models.folder import model_config
+from vlae_tf.models.progress import TrainingProgress
 from vlae_tf.runs.data import RunData
 from vlae_tf.runs.recipe import Recipe
 from vlae_tf.runs.run_record import RunRecord
@@ -99,6 +100,7 @@ def train(
                 history,
                 RunRecord(out, command, recipe.initial_weights, images=len(data.images)),
                 checkpoint,
+                TrainingProgress(images=len(data.images)),
                 *callbacks,
             ],
         )
