@@ -29,6 +29,7 @@ WITH_TENSORFLOW = (
     "vlae_tf.cli",
     "vlae_tf.datasets",
     "vlae_tf.saved_model.png_signatures",
+    "vlae_tf.saved_model.runtime_writers",
     "vlae_tf.saved_model.signatures",
     "vlae_tf.serving.messages",
     "vlae_tf.serving.server",

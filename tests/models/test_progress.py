@@ -1,7 +1,5 @@
 """Progress: one line of a terminal, at most 80 characters; nothing where it is not asked for."""
 
-import sys
-
 import keras
 import pytest
 
@@ -21,9 +19,9 @@ def model():
 
 
 @pytest.fixture
-def terminal(monkeypatch, capsys):
+def terminal(monkeypatch):
     """A terminal of 80 columns, on which every step is drawn."""
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(progress, "_on_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(progress, "_INTERVAL", 0)
 

@@ -21,8 +21,18 @@ from vlae_tf.cli.application import (
 def export(
     source: Source,
     folder: Annotated[
-        pathlib.Path, typer.Argument(help="Folder of the model, with one for each version.")
+        pathlib.Path,
+        typer.Argument(
+            help="Folder of the model, with one for each version; or the file of another format."
+        ),
     ],
+    format: Annotated[
+        str,
+        typer.Option(help="tf_saved_model; or onnx, openvino, litert: one signature as a file."),
+    ] = "tf_saved_model",
+    signature: Annotated[
+        str, typer.Option(help="For the other formats: encode, or decode where it can be.")
+    ] = "encode",
     version: Annotated[
         int | None, typer.Option(help="Number; the next free one if absent.")
     ] = None,
@@ -43,10 +53,15 @@ def export(
         str, typer.Option(help="Batch sizes that the server allows, for --warmup.")
     ] = "1,4,16,64",
 ):
-    """Write a SavedModel for TensorFlow Serving."""
+    """Write a SavedModel for TensorFlow Serving, or a file for ONNX, OpenVINO or LiteRT."""
     from vlae_tf import datasets, saved_model, zoo
 
     model = zoo.load(source, dtype)
+    if format != "tf_saved_model":
+        with console.status(f"Writing {folder}"):
+            path = model.export(folder, format=format, signature=signature)
+        console.print(f"{signature} is in {path}")
+        return
     images = None
     if warmup_images is not None:
         images = datasets.load_arrays(warmup_images, image_shape=model.image_shape)

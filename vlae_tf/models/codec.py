@@ -1,7 +1,13 @@
 import numpy as np
 from keras import ops
 
-from vlae_tf.checks import check_channels_together, check_integer, check_known, check_number
+from vlae_tf.checks import (
+    check_channels_together,
+    check_integer,
+    check_known,
+    check_number,
+    refuse,
+)
 from vlae_tf.models.importance import importance_weighted_log_prob
 from vlae_tf.models.progress import Progress
 from vlae_tf.noise import row_normal, row_uniform
@@ -106,11 +112,19 @@ class Codec:
         progress.clear()
         return result
 
-    def export(self, filepath, version=None, **kwargs):
-        """Writes a SavedModel with five signatures below `filepath`; see `vlae_tf.saved_model`."""
-        from vlae_tf.saved_model import export  # with TensorFlow alone
+    def export(self, filepath, version=None, format="tf_saved_model", **kwargs):
+        """Writes a SavedModel with five signatures below `filepath`, or one of them as a file.
 
-        return export(self, filepath, version=version, **kwargs)
+        See `vlae_tf.saved_model.export`, and for `format` "onnx", "openvino" and "litert"
+        `vlae_tf.saved_model.export_runtime`: `export("m.onnx", format="onnx", signature="encode")`.
+        """
+        from vlae_tf.saved_model import export, export_runtime  # with TensorFlow alone
+
+        if format == "tf_saved_model":
+            return export(self, filepath, version=version, **kwargs)
+        if version is not None:
+            refuse("version", f"None for {format}, which is one file", version)
+        return export_runtime(self, filepath, format, **kwargs)
 
     # === On tensors ===
 

@@ -29,7 +29,7 @@ class Progress:
 
     def __init__(self, label, total, shown=True):
         self.label, self.total = label, total
-        self.shown = shown and sys.stdout.isatty()
+        self.shown = bool(shown) and _on_terminal()
         self.start, self.drawn = time.perf_counter(), -math.inf
 
     def __call__(self, done, total=None, figures=lambda: ""):
@@ -162,3 +162,7 @@ def _figures(logs):
         "val_loss": "val loss {:.2f}",
     }
     return "  ".join(form.format(float(logs[n])) for n, form in forms.items() if n in logs)
+
+
+def _on_terminal():
+    return sys.stdout.isatty()

@@ -89,7 +89,8 @@ class VAE(Codec, ImageModel):
         check_parts(self)
         names = [*self.objective.terms, "bits_per_dim", "code_bits"]
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
-        self.build()
+        # With the shape, which Keras keeps for its own `export`.
+        self.build((None, *self.image_shape))
 
     @classmethod
     def from_preset(cls, source, load_weights=True, dtype=None):
