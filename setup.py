@@ -15,6 +15,8 @@ SERVING = [
     "tensorflow-serving-api>=2.20,<2.22",
     "uvicorn>=0.30,<1",
 ]
+# For models from the Hugging Face Hub, "hf://user/name".
+HUB = ["huggingface_hub>=0.20"]
 # For keras-tuner's Bayesian search, and linear probes.
 SKLEARN = ["scikit-learn>=1.4"]
 DOCS = ["furo>=2024.8", "myst-nb>=1.2", "sphinx>=8", "sphinx-copybutton>=0.5"]
@@ -41,7 +43,7 @@ setup(
     package_dir={"vlae_tf._zoo": "zoo"},
     package_data={
         "vlae_tf.explorer": ["static/*"],
-        "vlae_tf.runs": ["recipes/*.json"],
+        "vlae_tf.runs": ["recipe_sizes.json", "recipes/*.json"],
         "vlae_tf.tuning": ["report.html"],
         "vlae_tf._zoo": ["*/*"],
     },
@@ -50,7 +52,8 @@ setup(
         # TensorFlow Datasets needs it to prepare a data set but does not ask for it.
         "importlib_resources>=6",
         "jinja2>=3",
-        "keras>=3.12,<4",
+        # The first that refuses weights whose numbers lie in other files.
+        "keras>=3.14.1,<4",
         "keras-tuner>=1.4.7,<2",
         "matplotlib>=3.8",
         "numpy>=1.26",
@@ -69,11 +72,12 @@ setup(
     ],
     extras_require={
         "docs": DOCS,
+        "hub": HUB,
         "jax": JAX,
         "serving": SERVING,
         "sklearn": SKLEARN,
         "test": TEST,
-        "all": JAX + SERVING + SKLEARN + TEST,
+        "all": HUB + JAX + SERVING + SKLEARN + TEST,
     },
     entry_points={"console_scripts": ["vlae-tf = vlae_tf.cli:main"]},
 )

@@ -41,7 +41,7 @@ def main():
 
     def build(dtype):
         if arguments.source is not None:
-            return zoo.load_source(arguments.source, dtype)
+            return zoo.load(arguments.source, dtype)
         recipe = Recipe.load("mnist_static").replace(dtype=dtype)
         return recipe.build_model((28, 28, 1))
 

@@ -15,8 +15,11 @@ ROOT = Path(__file__).parents[1]
 
 # Where a room stands on its floor; a room that is missing here stands at the left.
 COLUMNS = {
+    "start_up": 11.8,
+    "units": 2.5,
     "checks": 7.0,
     "seeds": 9.6,
+    "catalogue": 0.8,
     "files": 0.8,
     "backend": 4.6,
     "serving": 11.2,
@@ -43,8 +46,11 @@ COLUMNS = {
 }
 # What a room holds, in a few words.
 HOLDS = {
+    "start_up": "a quiet TensorFlow",
+    "units": "nats, bits/dim",
     "checks": "argument checks",
     "seeds": "one seed a row",
+    "catalogue": "recipes, entries",
     "files": "whole-file writes",
     "backend": "TensorFlow or JAX",
     "serving": "errors, messages",

@@ -12,8 +12,9 @@ import graphlib
 
 # From the ground up.
 FLOORS = (
-    ("checks", "seeds"),
+    ("checks", "seeds", "start_up", "units"),
     ("files", "backend", "serving"),
+    ("catalogue",),
     ("noise", "datasets", "serving.client"),
     ("layers",),
     ("distributions", "networks"),
@@ -44,7 +45,17 @@ LIBRARIES = {
 }
 LATE = {"tensorflow": {"training"}, "keras": {"checks"}}
 # Rooms that stand on NumPy, and what they must not load.
-NUMPY_ALONE = {"checks", "seeds", "files", "serving", "serving.client", ENTRANCE}
+NUMPY_ALONE = {
+    "catalogue",
+    "checks",
+    "files",
+    "seeds",
+    "serving",
+    "serving.client",
+    "start_up",
+    "units",
+    ENTRANCE,
+}
 HEAVY = {"keras", "tensorflow", "tensorflow_probability", "tensorflow_serving", "tf_keras", "jax"}
 
 

@@ -124,9 +124,9 @@ def tiny_entry(tiny_run):
 @pytest.fixture
 def tiny_zoo(tiny_entry, tmp_path, monkeypatch):
     """A zoo with a copy of that entry alone, in the place of the real one."""
-    from vlae_tf.zoo import catalogue
+    from vlae_tf import catalogue
 
     folder = tmp_path / "zoo"
     shutil.copytree(tiny_entry, folder / "tiny")
-    monkeypatch.setattr(catalogue, "FOLDER", folder)
+    monkeypatch.setattr(catalogue, "ZOO", folder)
     return folder

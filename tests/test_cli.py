@@ -9,10 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.tiny import untrained_run
-from vlae_tf import cli, zoo
+from vlae_tf import catalogue, cli, zoo
 from vlae_tf.cli import demo
 from vlae_tf.files import sha256
-from vlae_tf.zoo import catalogue
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
@@ -60,18 +59,17 @@ def train_nothing(monkeypatch):
 @pytest.fixture
 def loading(load_once, monkeypatch):
     """Every command loads the same model from the same weights."""
-    load_source = zoo.load_source
+    original = zoo.load
 
     def load(source, dtype="float32"):
         if dtype != "float32":
-            return load_source(source, dtype)
+            return original(source, dtype)
         return load_once(zoo.locate(source), dtype)
 
     def load_hashed_run(folder, dtype):
         return load_once(folder, dtype), sha256(folder / "model.weights.h5")
 
     monkeypatch.setattr(zoo, "load", load)
-    monkeypatch.setattr(zoo, "load_source", load)
     monkeypatch.setattr("vlae_tf.evaluation.run_metrics.load_hashed_run", load_hashed_run)
 
 
@@ -88,7 +86,7 @@ def test_from_a_recipe_to_a_zoo_entry(tiny_recipe_file, tiny_run, tmp_path, monk
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["likelihood"][0]["importance_samples"] == 2
     run("zoo", "publish", out, tmp_path / "zoo" / "mine")
-    monkeypatch.setattr(catalogue, "FOLDER", tmp_path / "zoo")
+    monkeypatch.setattr(catalogue, "ZOO", tmp_path / "zoo")
     assert "mine" in run("zoo", "list")
     assert "Likelihood" in run("zoo", "info", "mine")
     assert "| [mine](zoo/mine/card.md) |" in run("zoo", "table")
@@ -240,7 +238,7 @@ def test_the_table_goes_between_the_marks(tiny_zoo, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["sample", "clowntown"], "one of the zoo's entries: tiny"),
+        (["sample", "clowntown"], "the zoo has tiny"),
         (["sample", "tiny", "--n", "0"], "`n` must be an integer, at least 1"),
         (
             ["sample", "tiny", "--temperature", "-1"],

@@ -176,7 +176,7 @@ def tiny_recipe(dataset, **fields):
 
 def untrained_run(folder, recipe, image_shape):
     """Makes the folder of a run, with the model as it is before training; returns the folder."""
-    from vlae_tf.runs.load import model_config
+    from vlae_tf.models.folder import model_config
 
     folder.mkdir()
     model = recipe.build_model(image_shape)

@@ -1,16 +1,15 @@
 """Variational autoencoders for Keras: layers, distributions, models, and a zoo.
 
-Importing vlae_tf imports no other package; each room is loaded at its first use.
-
-A saved model finds its class in Keras' registry. Where Keras was imported before vlae_tf, this is
-all that `keras.saving.load_model("model.keras")` needs. Where vlae_tf came first, import
-`vlae_tf.models` before loading.
+Importing vlae_tf imports no other package; each room is loaded at its first use. From then on
+TensorFlow starts without its notices, and `keras.saving.load_model` knows the models.
 """
 
 import importlib
+import os
 import sys
 
 from vlae_tf._version import __version__
+from vlae_tf.start_up import OnFirstImport, quiet, with_stand_ins
 
 _MODELS = ("VAE", "VLAE")
 _ROOMS = (
@@ -48,21 +47,9 @@ def __dir__():
     return sorted({*globals(), *__all__})
 
 
-class _OnDemand:
-    """Stands in Keras' registry for a class, which is loaded when a config asks for it."""
-
-    def __init__(self, room, name):
-        self.room, self.name = room, name
-
-    def from_config(self, config, custom_objects=None):
-        cls = getattr(importlib.import_module(f"vlae_tf.{self.room}"), self.name)
-        return cls.from_config(config, custom_objects)
-
-
-if _keras := sys.modules.get("keras"):
-    # A model, and the optimiser that it may have been compiled with.
-    for _room, _name in (
-        *(("models", name) for name in _MODELS),
-        ("training", "AveragedOptimizer"),
-    ):
-        _keras.saving.get_custom_objects().setdefault(f"vlae_tf>{_name}", _OnDemand(_room, _name))
+# Warnings and notices of TensorFlow's; its errors are shown.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.meta_path.insert(0, OnFirstImport({"keras": with_stand_ins, "tensorflow": quiet}))
+if "keras" in sys.modules:
+    with with_stand_ins(sys.modules["keras"]):
+        pass

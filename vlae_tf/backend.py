@@ -35,6 +35,16 @@ TensorShape = tf.TensorShape
 float32 = tf.float32
 
 
+def check_tensorflow(name):
+    """Raises a `ValueError` that names a function, unless Keras runs on TensorFlow."""
+    if BACKEND != "tensorflow":
+        raise ValueError(
+            f"`{name}` converts a TensorFlow graph, which needs Keras' TensorFlow backend: save "
+            "the weights here, and load and export them there. Received: "
+            f"KERAS_BACKEND={BACKEND!r}"
+        )
+
+
 def add_bias(outputs, bias):
     """`outputs + bias`, one number for each entry of the last axis.
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from vlae_tf.evaluation.units import in_unit, number_of_images, rounded, unit
+from vlae_tf.evaluation.units import number_of_images
+from vlae_tf.units import in_unit, rounded, unit
 
 # 2 bits for each of 100 dimensions.
 METRICS = {"likelihood": [{"nll": 138.629, "bits_per_dim": 2.0}]}

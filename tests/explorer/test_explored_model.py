@@ -66,11 +66,11 @@ def test_the_window_holds_the_pixels_that_change_a_pixel(tiny, model):
     assert max(up for up, _ in seen) == max(up for up, _ in cells)
 
 
-def test_a_run_has_no_examples_and_a_stranger_no_page(tiny, tmp_path):
-    assert len(tiny.examples()) == 0
+def test_a_run_has_no_examples_and_a_stranger_no_page(tiny, tiny_run, tmp_path):
+    assert len(tiny.examples()) and not len(ExploredModel(tiny_run).examples())
     about = tiny.about()
     assert json.loads(json.dumps(about)) == about
-    with pytest.raises(ValueError, match="must be one of the zoo's entries"):
+    with pytest.raises(ValueError, match="the name of an entry of the zoo, the folder of an entry"):
         ExploredModel(tmp_path)
 
 

@@ -7,10 +7,10 @@ import pytest
 from keras import ops
 
 from tests.tiny import run_json, run_python, tiny_control, tiny_model
+from vlae_tf.files import load_weights
 from vlae_tf.likelihoods import BernoulliLikelihood
 from vlae_tf.objectives import SoftFreeBitsELBO
 from vlae_tf.posteriors import IAFPosterior
-from vlae_tf.runs.load import load_weights
 from vlae_tf.training import averaged
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from tests.tiny import random_images, tiny_recipe
+from vlae_tf import catalogue
 from vlae_tf.datasets import DATASETS
 from vlae_tf.runs import Recipe
+from vlae_tf.runs.__main__ import count
 from vlae_tf.runs.parts import build_part
 from vlae_tf.runs.recipe import without_values
 
@@ -27,6 +29,10 @@ def likelihood_with(recipe, **network):
     inner = settings["network"]
     changed = {**inner, "config": inner["config"] | network}
     return recipe.model["likelihood_family"] | {"config": settings | {"network": changed}}
+
+
+def test_sizes_are_those_of_the_models():
+    assert catalogue.recipe_sizes() == count(), "run python -m vlae_tf.runs"
 
 
 def test_every_recipe_can_be_shipped_with_its_settings():
@@ -77,7 +83,7 @@ def test_window_of_the_colour_recipes_is_7x4(encoder):
     recipe = Recipe.load(f"cifar10_{encoder}")
     # As many outputs as an image has channels: a paper-size network takes them one after another.
     network = likelihood_with(recipe, output_channels=3)["config"]["network"]
-    above, left, right, _ = build_part("network", network, dtype="float32").receptive_field
+    above, left, right, *_ = build_part("network", network, dtype="float32").receptive_field
     assert (left + 1 + right, above, left) == (7, 4, 3)
     block = config(recipe, "encoder").get("block"), config(recipe, "decoder").get("block")
     assert block == (("dense", "dense") if "densenet" in encoder else (None, None))
@@ -86,7 +92,7 @@ def test_window_of_the_colour_recipes_is_7x4(encoder):
 def test_recipe_of_the_full_context_sees_all_of_an_image():
     recipe = Recipe.load("cifar10_full_context")
     network = config(recipe, "likelihood_family")["network"]
-    above, left, right, _ = build_part("network", network, dtype="float32").receptive_field
+    above, left, right, *_ = build_part("network", network, dtype="float32").receptive_field
     height, width, _ = DATASETS[recipe.dataset].image_shape
     assert above >= height - 1 and left >= width - 1 and right >= width - 1
 

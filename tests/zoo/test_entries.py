@@ -7,8 +7,8 @@ import pytest
 from vlae_tf import zoo
 from vlae_tf.evaluation import evaluate_run, lossy
 from vlae_tf.evaluation.run_metrics import log_prob_path
-from vlae_tf.evaluation.units import rounded
 from vlae_tf.models import importance_weighted_log_prob
+from vlae_tf.units import rounded
 from vlae_tf.zoo import tables
 from vlae_tf.zoo.card import card
 
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.slow
 
 every_entry = pytest.mark.parametrize("name", zoo.list())
 # Entries that were evaluated before these were kept have none.
-LOG_PROBS = sorted(path for name in zoo.list() for path in zoo.folder(name).glob("metrics-*.npy"))
+LOG_PROBS = sorted(path for name in zoo.list() for path in zoo.locate(name).glob("metrics-*.npy"))
 
 
 @every_entry
 def test_likelihood_is_the_published_one(name, zoo_model):
-    with np.load(zoo.folder(name) / "examples.npz") as file:
+    with np.load(zoo.locate(name) / "examples.npz") as file:
         images, published = file["images"], file["log_prob"]
     count = len(published)
     log_prob = importance_weighted_log_prob(zoo_model(name), images[:count], count)
@@ -33,7 +33,7 @@ def test_published_likelihood_is_plausible_for_the_examples(name):
     # Of so few images no more than the order is certain: nats taken for bits, a sum for a mean.
     # Whose figures they are is what the sha256 of the weights says, which loading compares.
     metrics = zoo.info(name)["metrics"]["likelihood"][0]
-    with np.load(zoo.folder(name) / "examples.npz") as file:
+    with np.load(zoo.locate(name) / "examples.npz") as file:
         log_prob = file["log_prob"]
     error = log_prob.std() / np.sqrt(len(log_prob))
     assert abs(-log_prob.mean() - metrics["nll"]) < 5 * error
@@ -42,7 +42,7 @@ def test_published_likelihood_is_plausible_for_the_examples(name):
 @every_entry
 def test_weights_are_float16_and_say_what_that_changes(name):
     kinds = set()
-    with h5py.File(zoo.folder(name) / "model.weights.h5") as file:
+    with h5py.File(zoo.locate(name) / "model.weights.h5") as file:
         file.visititems(lambda _, item: kinds.add(getattr(item, "dtype", None)))
     assert np.dtype("float16") in kinds and np.dtype("float32") not in kinds
     metrics = zoo.info(name)["metrics"]
@@ -86,14 +86,14 @@ def test_published_means_can_be_recomputed(path, tmp_path, zoo_model, monkeypatc
 
 @every_entry
 def test_entry_is_complete(name):
-    files = {path.name for path in zoo.folder(name).iterdir()}
+    files = {path.name for path in zoo.locate(name).iterdir()}
     assert {"card.md", "recipe.json", "run.json", "history.csv", "examples.npz"} <= files
     assert {"samples.png", "reconstructions.png", "history.png"} <= files
 
 
 @every_entry
 def test_card_is_that_of_the_entry(name):
-    folder = zoo.folder(name)
+    folder = zoo.locate(name)
     assert (folder / "card.md").read_text() == card(name, folder)
 
 
@@ -116,7 +116,7 @@ def test_results_page_is_that_of_the_entries(request):
 )
 def test_page_of_the_lossy_experiment_is_that_of_the_entries(request, folder, names):
     docs = request.config.rootpath / "docs" / "lossy"
-    rows, metrics = lossy.window_rows({name: zoo.folder(name) for name in names})
+    rows, metrics = lossy.window_rows({name: zoo.locate(name) for name in names})
     assert (docs / folder / "table.md").read_text() == lossy.window_table(rows, metrics)
     page = (docs / "README.md").read_text()
     for row in rows:

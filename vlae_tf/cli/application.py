@@ -1,6 +1,6 @@
 """The `vlae-tf` command itself: what all its commands share."""
 
-import os
+import pathlib
 import shlex
 import sys
 from typing import Annotated
@@ -9,21 +9,46 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-# Set before TensorFlow is imported: its start-up notices would drown the commands' own output.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from vlae_tf import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     help="Variational autoencoders: train, evaluate, sample, reconstruct, export, serve.",
 )
 console = Console()
 
-Source = Annotated[str, typer.Argument(help="An entry of the zoo, or the folder of a run.")]
+Source = Annotated[
+    str,
+    typer.Argument(help="An entry of the zoo, the folder of an entry or a run, or hf://user/name."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
-DataDir = Annotated[str | None, typer.Option(help="Folder of TFDS' data.")]
+DataDir = Annotated[
+    str | None, typer.Option(help="Folder of TFDS' data.", callback=lambda path: _folder(path))
+]
 Dtype = Annotated[str, typer.Option(help="Policy of the convolutions: float32, or mixed_bfloat16.")]
+
+
+def _folder(path):
+    if path is not None and not pathlib.Path(path).expanduser().is_dir():
+        raise typer.BadParameter(f"there must be such a folder. Received: {path!r}")
+    return path
+
+
+def _tell_version(wanted):
+    if wanted:
+        print(f"vlae-tf {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="The version."),
+    ] = False,
+):
+    pass
 
 
 def command_line():
@@ -35,12 +60,26 @@ def examples(source, option):
     """The example images of a zoo entry. A run has none: `option` must name some."""
     from vlae_tf import zoo
 
-    if source not in zoo.list():
+    if not (zoo.locate(source) / "examples.npz").is_file():
         raise ValueError(
             f"`{option}` must name images: only entries of the zoo have examples. "
             f"Received: source={source!r} without {option}"
         )
     return zoo.examples(source)
+
+
+def check_picture(out):
+    """Raises a `ValueError` unless a picture can be written to `out`, and makes its folder: before
+    the work, not after."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = sorted(FigureCanvasBase.get_supported_filetypes())
+    if out.suffix[1:].lower() not in known:
+        raise ValueError(
+            f"`out` must be a picture, such as out.png; known are {', '.join(known)}. "
+            f"Received: out={str(out)!r}"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
 
 
 def main():

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from vlae_tf.cli.application import Dtype, Seed, Source, app, console, examples
+from vlae_tf.cli.application import (
+    Dtype,
+    Seed,
+    Source,
+    app,
+    check_picture,
+    console,
+    examples,
+)
 
 Out = Annotated[pathlib.Path, typer.Option(help="Picture to write.")]
 
@@ -20,9 +28,10 @@ def sample(
     dtype: Dtype = "float32",
 ):
     """Draw new images: a code from the prior, pixels from the decoder."""
+    check_picture(out)
     from vlae_tf import evaluation, zoo
 
-    model = zoo.load_source(source, dtype)
+    model = zoo.load(source, dtype)
     with console.status(f"Drawing {n} images"):
         evaluation.plot_samples(model.sample(n, seed=seed, temperature=temperature), out)
     console.print(f"{n} samples are in {out}")
@@ -41,9 +50,10 @@ def reconstruct(
     dtype: Dtype = "float32",
 ):
     """Images, and below each several drawn from its code: what stays the same is in the code."""
+    check_picture(out)
     from vlae_tf import datasets, evaluation, zoo
 
-    model = zoo.load_source(source, dtype)
+    model = zoo.load(source, dtype)
     if images is None:
         originals = examples(source, "--images")
     else:

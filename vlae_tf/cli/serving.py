@@ -4,27 +4,42 @@ import json
 import pathlib
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from vlae_tf.cli.application import Seed, Source, app, console, examples
+from vlae_tf.cli.application import (
+    Dtype,
+    Seed,
+    Source,
+    app,
+    check_picture,
+    console,
+    examples,
+)
 
 
 @app.command()
 def export(
     source: Source,
     folder: Annotated[
-        pathlib.Path, typer.Argument(help="Folder of the model, with one for each version.")
+        pathlib.Path,
+        typer.Argument(
+            help="Folder of the model, with one for each version; or the file of another format."
+        ),
     ],
+    format: Annotated[
+        str,
+        typer.Option(help="tf_saved_model; or onnx, openvino, litert: one signature as a file."),
+    ] = "tf_saved_model",
+    signature: Annotated[
+        str, typer.Option(help="For the other formats: encode, or decode where it can be.")
+    ] = "encode",
     version: Annotated[
         int | None, typer.Option(help="Number; the next free one if absent.")
     ] = None,
     importance_samples: Annotated[
         int, typer.Option(help="Codes that the signature log_prob averages over.")
     ] = 16,
-    dtype: Annotated[
-        str, typer.Option(help="Type of the convolutions: float32, or bfloat16 if that is faster.")
-    ] = "float32",
+    dtype: Dtype = "float32",
     xla: Annotated[bool, typer.Option(help="Compile the signatures with XLA, for GPUs.")] = False,
     png: Annotated[bool, typer.Option(help="Add signatures with pictures as PNG.")] = False,
     warmup: Annotated[
@@ -38,10 +53,15 @@ def export(
         str, typer.Option(help="Batch sizes that the server allows, for --warmup.")
     ] = "1,4,16,64",
 ):
-    """Write a SavedModel for TensorFlow Serving."""
+    """Write a SavedModel for TensorFlow Serving, or a file for ONNX, OpenVINO or LiteRT."""
     from vlae_tf import datasets, saved_model, zoo
 
-    model = zoo.load_source(source, "mixed_bfloat16" if dtype == "bfloat16" else dtype)
+    model = zoo.load(source, dtype)
+    if format != "tf_saved_model":
+        with console.status(f"Writing {folder}"):
+            path = model.export(folder, format=format, signature=signature)
+        console.print(f"{signature} is in {path}")
+        return
     images = None
     if warmup_images is not None:
         images = datasets.load_arrays(warmup_images, image_shape=model.image_shape)
@@ -162,8 +182,16 @@ def client(
 
     vlae-tf client http://localhost:8501 mnist_dynamic sample --n 64 --out samples.png
     """
+    import numpy as np
+
     from vlae_tf.serving import Client
 
+    if out is not None and out.suffix != ".npy":
+        if signature not in ("decode", "reconstruct", "sample"):
+            raise ValueError(
+                f"`out` must be a .npy file for {signature}. Received: out={str(out)!r}"
+            )
+        check_picture(out)
     with Client(address, model, version, label, timeout) as served:
         if signature in ("encode", "reconstruct", "log_prob"):
             arguments = [_images_to_ask(images, served)]
@@ -185,13 +213,12 @@ def client(
         print(json.dumps(answer.tolist()))
         return
     if out.suffix == ".npy":
+        out.parent.mkdir(parents=True, exist_ok=True)
         np.save(out, answer)
-    elif answer.ndim == 4:
+    else:
         from vlae_tf import evaluation
 
         evaluation.plot_samples(answer, out)
-    else:
-        raise ValueError(f"`out` must be a .npy file for {signature}. Received: out={str(out)!r}")
     console.print(f"The answer, of shape {answer.shape}, is in {out}")
 
 
@@ -199,6 +226,8 @@ def _images_to_ask(source, served):
     """Images of the served model's shape; for a binary model, half grey and more becomes 1."""
     if source is None:
         raise ValueError("`images` must be given for this signature. Received: images=None")
+    import numpy as np
+
     shape = served.about()["image_shape"]
     if source.lower().endswith((".png", ".jpg", ".jpeg")):
         from PIL import Image
@@ -228,4 +257,6 @@ def _integers(name, text):
 def _codes(path):
     if path is None:
         raise ValueError("`codes` must be given to decode. Received: codes=None")
+    import numpy as np
+
     return np.load(path, allow_pickle=False)

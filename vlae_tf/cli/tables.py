@@ -1,3 +1,4 @@
+from rich import box
 from rich.table import Table
 
 from vlae_tf.cli.application import console
@@ -6,15 +7,15 @@ from vlae_tf.cli.application import console
 def print_table(columns, rows):
     """A table for people on a terminal; lines of values with tabs between, where it is piped.
 
-    The first column holds names, which are never cut.
+    The last column alone is wrapped where the terminal is narrow.
     """
     if not console.is_terminal:
         for row in (columns, *rows):
             print("\t".join(row))
         return
-    table = Table()
-    for index, column in enumerate(columns):
-        table.add_column(column, no_wrap=not index, overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column != columns[-1])
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -16,29 +16,25 @@ from vlae_tf.cli.tables import print_table
 
 @app.command()
 def recipes():
-    """The recipes that come with the package: data set, size, length, and measured time.
+    """The package's recipes, named by their data sets: size, length, and measured time.
 
     The time is that of the entry of the zoo with the same name, with the epochs it went on for
     beside it, on the hardware that its run.json names.
     """
-    from vlae_tf import zoo
-    from vlae_tf.datasets import DATASETS
-    from vlae_tf.runs import Recipe
+    from vlae_tf import catalogue
 
-    rows = []
-    with Console(stderr=True).status("Counting parameters"):
-        for name in Recipe.names():
-            recipe = Recipe.load(name)
-            parameters = recipe.count_params(DATASETS[recipe.dataset].image_shape)
-            measured = _measured(zoo.folder(name)) if name in zoo.list() else ("", "")
-            rows.append([name, recipe.dataset, f"{parameters:,}", str(recipe.epochs), *measured])
-    columns = ["recipe", "data set", "parameters", "epochs", "measured time", "over epochs"]
-    print_table(columns, rows)
+    entries, sizes, rows = catalogue.entries(own=False), catalogue.recipe_sizes(), []
+    for name in catalogue.recipe_names():
+        recipe = catalogue.read_json(catalogue.RECIPES / f"{name}.json")
+        measured = ("", "")
+        if name in entries:
+            measured = _measured(catalogue.read_entry(entries[name], "run"))
+        rows.append([name, f"{sizes[name]:,}", str(recipe["epochs"]), *measured])
+    print_table(["recipe", "parameters", "epochs", "measured time", "over epochs"], rows)
 
 
-def _measured(folder):
+def _measured(record):
     """Time and number of all epochs of an entry: of its run, and of the runs that it continued."""
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     runs = [record, record.get("earlier", {"epochs": 0, "wall_time_s": 0})]
     minutes = round(sum(run["wall_time_s"] for run in runs) / 60)
     return f"{minutes // 60} h {minutes % 60:02} min", str(sum(run["epochs"] for run in runs))

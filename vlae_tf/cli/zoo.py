@@ -4,10 +4,9 @@ import pathlib
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
-from rich.table import Table
 
 from vlae_tf.cli.application import DataDir, app, console
+from vlae_tf.cli.tables import print_table
 
 zoo_app = typer.Typer(no_args_is_help=True, help="The trained models that come with the package.")
 app.add_typer(zoo_app, name="zoo")
@@ -15,30 +14,45 @@ app.add_typer(zoo_app, name="zoo")
 
 @zoo_app.command("list")
 def zoo_list(pattern: Annotated[str, typer.Argument(help="A shell pattern.")] = "*"):
-    """List the entries with their likelihoods."""
-    from vlae_tf import zoo
-    from vlae_tf.evaluation.units import rounded, unit
+    """List the entries: sizes of image, code and window (in pixels), likelihood, bits of the code.
 
-    table = Table("entry", "test NLL", "code bits", "data set", "weights")
-    for name in zoo.list(pattern):
-        metrics = zoo.info(name)["metrics"]
-        best = metrics["likelihood"][0]
-        table.add_row(
-            name,
-            f"{rounded(best['nll'], metrics)} {unit(metrics)}",
-            f"{best['code_bits']:.1f}",
-            metrics["dataset"],
-            f"{(zoo.folder(name) / 'model.weights.h5').stat().st_size / 1e6:.1f} MB",
+    Piped, the columns have tabs between, and no width.
+    """
+    from vlae_tf import catalogue
+    from vlae_tf.files import read_metrics
+    from vlae_tf.units import rounded, unit
+
+    rows = []
+    for name in catalogue.entry_names(pattern):
+        folder = catalogue.locate(name)
+        entry, metrics = (
+            catalogue.read_entry(folder, "entry"),
+            read_metrics(folder / "metrics.json"),
         )
-    console.print(table)
+        best = metrics["likelihood"][0]
+        rows.append(
+            [
+                name,
+                "x".join(map(str, entry["image_shape"])),
+                str(entry["latent_dim"]),
+                f"{entry['window_pixels']} px" if entry["window_pixels"] else "none",
+                f"{rounded(best['nll'], metrics)} {unit(metrics)}",
+                f"{best['code_bits']:.1f}",
+            ]
+        )
+    print_table(["entry", "image", "code", "window", "test NLL", "code bits"], rows)
 
 
 @zoo_app.command("info")
-def zoo_info(name: Annotated[str, typer.Argument(help="Name of an entry.")]):
+def zoo_info(name: Annotated[str, typer.Argument(help="Name or folder of an entry.")]):
     """Show the card of an entry."""
-    from vlae_tf import zoo
+    from rich.markdown import Markdown
 
-    console.print(Markdown(zoo.info(name)["card"]))
+    from vlae_tf import catalogue
+
+    card = catalogue.read_card(catalogue.locate(name))
+    # The front matter is for the Hugging Face Hub.
+    console.print(Markdown(card.removeprefix("---").partition("\n---\n")[2] or card))
 
 
 @zoo_app.command("publish")
@@ -47,16 +61,22 @@ def zoo_publish(
     folder: Annotated[
         pathlib.Path, typer.Argument(help="Folder of the entry, zoo/NAME; made or replaced.")
     ],
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", "--license", help="SPDX name, such as MIT; else not stated."),
+    ] = None,
     data_dir: DataDir = None,
 ):
     """Make a zoo entry of a run that `vlae-tf evaluate` has evaluated.
 
-    The entry's weights are float16, half the size.
+    The entry's weights are float16, half the size. It holds 64 test images as examples, and the
+    paths in its recipe and commands as they are. With its parent folder in the environment variable
+    VLAE_TF_ZOO it is found by name.
     """
     from vlae_tf.zoo import publishing
 
-    publishing.publish(run, folder, data_dir=data_dir)
-    console.print(f"The entry is in {folder}")
+    publishing.publish(run, folder, data_dir=data_dir, licence=licence)
+    console.print(f"The entry is in {folder}, and loads with vlae_tf.zoo.load({str(folder)!r})")
 
 
 @zoo_app.command("table")
@@ -67,6 +87,7 @@ def zoo_table(
     page: Annotated[
         pathlib.Path | None, typer.Option(help="File for the page of all evaluations.")
     ] = None,
+    cards: Annotated[bool, typer.Option("--cards", help="Write the cards of all entries.")] = False,
 ):
     """Write the results table, Markdown, from the metrics of all entries; print it by default."""
     from vlae_tf.zoo import tables
@@ -75,5 +96,9 @@ def zoo_table(
         tables.renew_table(readme)
     if page is not None:
         tables.write_page(page)
-    if readme is None and page is None:
+    if cards:
+        from vlae_tf.zoo import publishing
+
+        publishing.renew_cards()
+    if readme is None and page is None and not cards:
         print(tables.results_table(), end="")

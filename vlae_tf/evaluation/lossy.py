@@ -12,16 +12,14 @@ from vlae_tf.evaluation.units import (
     SIZE,
     control_nll,
     gain,
-    in_unit,
     number_of_images,
-    part_of,
-    rounded,
-    unit,
     window,
 )
 from vlae_tf.files import read_metrics, sha256, write_text
+from vlae_tf.models.folder import read_part
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
+from vlae_tf.units import in_unit, rounded, unit
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
 
@@ -102,7 +100,7 @@ def window_rows(folders):
     measured = _measured(folders)
     found = []
     for name, block in _common_blocks(measured).items():
-        size, shown = window(part_of(folders[name], "likelihood_family"))
+        size, shown = window(read_part(folders[name], "likelihood_family"))
         row = {
             "name": name,
             "window": shown,

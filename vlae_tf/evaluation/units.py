@@ -1,31 +1,9 @@
-"""How the numbers of a metrics.json are written for people: unit, digits, number of images."""
-
-import json
-
-import keras
+"""How the parts of a metrics.json are compared and told: controls, images, windows."""
 
 from vlae_tf.datasets import DATASETS
 
 # The size of an evaluation. Only likelihoods of the same size can be compared.
 SIZE = ("num_images", "importance_samples")
-
-
-def unit(metrics):
-    """Unit of a model's likelihood: nats for binary images, bits/dim for others."""
-    return "bits/dim" if metrics["binarisation"] == "none" else "nats"
-
-
-def in_unit(nats, metrics):
-    """Nats an image, converted to the model's unit."""
-    if unit(metrics) == "nats":
-        return nats
-    best = metrics["likelihood"][0]
-    return nats * best["bits_per_dim"] / best["nll"]
-
-
-def rounded(nats, metrics):
-    """Nats an image as text, in the model's unit: 2 digits of nats, 3 of bits/dim."""
-    return f"{in_unit(nats, metrics):.{2 if unit(metrics) == 'nats' else 3}f}"
 
 
 def control_nll(metrics, block):
@@ -57,19 +35,17 @@ def number_of_images(block, metrics):
 def window(likelihood_family):
     """A sort key that orders windows by how much they show, and the window as text.
 
-    The text is width x height in pixels, as in the paper, or "nothing". A grey window shows less
-    than any window with colours.
+    The text is width x height in pixels, as in the paper, or "nothing"; where the window is no
+    rectangle, that of the smallest one around it, and the number of pixels it has. A grey window
+    shows less than any window with colours.
     """
     network = getattr(likelihood_family, "network", None)
     if network is None:
         return (False, 0), "nothing"
     field = network.receptive_field
     width, grey = field.left + 1 + field.right, getattr(likelihood_family, "grey_window", False)
+    box = field.above * width + field.left
     text = f"{width}x{field.above} above, {field.left} left{', grey' if grey else ''}"
-    return (not grey, field.above * width + field.left), text
-
-
-def part_of(folder, name):
-    """A part of a run's model, such as its `likelihood_family`, from config.json: no weights."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return keras.saving.deserialize_keras_object(config["config"][name])
+    if field.pixels < box:
+        text += f" (a cone of {field.pixels} of these {box} pixels)"
+    return (not grey, box), text

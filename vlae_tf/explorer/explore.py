@@ -31,7 +31,7 @@ def explore(sources, port=8600, open_browser=True, ready=None):
         >>> import vlae_tf
         >>> vlae_tf.explorer.explore(["no_such_entry"])
         Traceback (most recent call last):
-        ValueError: `name` must be one of the zoo's entries: ...
+        ValueError: `source` must be the name of an entry of the zoo, the folder of an entry ...
     """
     for package in ("starlette", "uvicorn"):
         check_installed(package, "serving", "The explorer")

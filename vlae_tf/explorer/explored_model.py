@@ -60,7 +60,7 @@ class ExploredModel:
 
     def examples(self):
         """The entry's example images, uint8 `(n, height, width, channels)`; a run has none."""
-        if self.source in zoo.list():
+        if (self._folder / "examples.npz").is_file():
             return zoo.examples(self.source)
         return np.zeros((0, *self.image_shape), "uint8")
 
@@ -68,15 +68,14 @@ class ExploredModel:
         """The pixels that the decoder sees, as offsets `(rows up, columns to the right)`."""
         with self._lock:
             network = getattr(self._loaded().likelihood_family, "network", None)
-        field = getattr(network, "receptive_field", None)
-        if field is None:
+        if network is None:
             return []
         height, width, _ = self.image_shape
-        cells = [(0, -left) for left in range(1, min(field.left, width - 1) + 1)]
-        for up in range(1, min(field.above, height - 1) + 1):
-            last = min(field.right, field.slope * up, width - 1)
-            cells += [(up, side) for side in range(-min(field.left, width - 1), last + 1)]
-        return cells
+        return [
+            (up, side)
+            for up, side in network.receptive_field.offsets()
+            if up < height and abs(side) < width
+        ]
 
     def encode(self, images):
         """Codes of images and their bits, `(n, latent_dim)` each; the bits are `(n, 1)`, those of
@@ -125,7 +124,7 @@ class ExploredModel:
 
     def _loaded(self):
         if self._model is None:
-            self._model = zoo.load_source(self.source)
+            self._model = zoo.load(self.source)
         return self._model
 
 

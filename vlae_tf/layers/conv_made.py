@@ -151,12 +151,19 @@ class ConvMADE(ConfiguredLayer):
 
     def _laid_out(self, x):
         x = ops.reshape(x, (-1, *self.code_shape))
-        return ops.flip(x, axis=(1, 2, 3)) if self.order == "reverse" else x
+        return _flipped(x) if self.order == "reverse" else x
 
     def _flat(self, x):
-        x = ops.flip(x, axis=(1, 2, 3)) if self.order == "reverse" else x
+        x = _flipped(x) if self.order == "reverse" else x
         return ops.reshape(x, (-1, self.event_size))
 
     def compute_output_spec(self, x):
         output = keras.KerasTensor((*x.shape[:-1], self.event_size), dtype=self.compute_dtype)
         return output, None if self.mean_only else output
+
+
+def _flipped(x):
+    """`x` in the opposite order along all of its axes; OpenVINO turns one at a time."""
+    for axis in (1, 2, 3):
+        x = ops.flip(x, axis=axis)
+    return x

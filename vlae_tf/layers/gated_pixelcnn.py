@@ -52,7 +52,7 @@ class GatedPixelCNN(StackedPixelCNN):
         >>> tuple(network(keras.ops.ones((1, 8, 8, 1))).shape)
         (1, 8, 8, 1)
         >>> network.receptive_field
-        ReceptiveField(above=3, left=2, right=2, slope=2)
+        ReceptiveField(above=3, left=2, right=2, slope=2, ends=(-1, 2, 2, 2))
 
     Reference:
         van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, sections

@@ -47,7 +47,7 @@ class ResidualPixelCNN(CompositeLayer):
         >>> tuple(network(images, maps).shape)
         (1, 8, 8, 1)
         >>> network.receptive_field
-        ReceptiveField(above=6, left=6, right=6, slope=1)
+        ReceptiveField(above=6, left=6, right=6, slope=1, ends=(-1, 1, 2, 3, 4, 5, 6))
 
     Reference:
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, appendix A.

@@ -1,8 +1,15 @@
 import numpy as np
 from keras import ops
 
-from vlae_tf.checks import check_channels_together, check_integer, check_known, check_number
+from vlae_tf.checks import (
+    check_channels_together,
+    check_integer,
+    check_known,
+    check_number,
+    refuse,
+)
 from vlae_tf.models.importance import importance_weighted_log_prob
+from vlae_tf.models.progress import Progress
 from vlae_tf.noise import row_normal, row_uniform
 from vlae_tf.seeds import row_seeds
 
@@ -19,12 +26,14 @@ class Codec:
         True
     """
 
-    def encode(self, images):
+    def encode(self, images, verbose=0):
         """The codes of images, float32 `(batch, latent_dim)`: the posterior's `center()`.
 
-        That is the mean of a Gaussian posterior, and the code at zero noise of a flow.
+        That is the mean of a Gaussian posterior, and the code at zero noise of a flow. With
+        `verbose=1` a line on the terminal tells how many are done.
         """
-        return self.run_rows("encode", lambda x: self(x)["code"], self.check_images(images))
+        images = self.check_images(images)
+        return self.run_rows("encode", lambda x: self(x)["code"], images, verbose=verbose)
 
     def decode(self, code, seed=0, known=None, mask=None):
         """Images drawn from p(x | z), float32 of whole numbers, `(batch, *image_shape)`.
@@ -69,7 +78,7 @@ class Codec:
         """
         return self.decode(self.encode(images), seed=seed)
 
-    def sample(self, n, seed=0, temperature=1.0):
+    def sample(self, n, seed=0, temperature=1.0, verbose=0):
         """`n` new images: z from the prior, x from p(x | z).
 
         Args:
@@ -77,28 +86,45 @@ class Codec:
             seed: seed of the noise, an integer or one for each image. The first images of a larger
                 n are those of a smaller one.
             temperature: scale of the prior's noise; less than 1 gives more typical codes.
+            verbose: 1 for a line on the terminal that tells how many are done.
         """
         check_integer(n, "n", least=1)
         check_number(temperature, "temperature", least=0)
         temperatures = np.full(n, temperature, "float32")
         return self.run_rows(
-            "sample", lambda s, t: self.sample_rows(s, t)[0], row_seeds(seed, n), temperatures
+            "sample",
+            lambda s, t: self.sample_rows(s, t)[0],
+            row_seeds(seed, n),
+            temperatures,
+            verbose=verbose,
         )
 
-    def log_likelihood(self, images, importance_samples=256, seed=0):
+    def log_likelihood(self, images, importance_samples=256, seed=0, verbose=0):
         """Importance-weighted estimate of log p(x), nats `(batch,)`.
 
-        See `vlae_tf.models.importance_weighted_log_prob`.
+        See `vlae_tf.models.importance_weighted_log_prob`. With `verbose=1` a line on the terminal
+        tells how many pairs of an image and a sample are done.
         """
-        return importance_weighted_log_prob(
-            self, self.check_images(images), importance_samples, seed=seed
+        images, progress = self.check_images(images), Progress("images x samples", None, verbose)
+        result = importance_weighted_log_prob(
+            self, images, importance_samples, seed=seed, progress=progress
         )
+        progress.clear()
+        return result
 
-    def export(self, filepath, version=None, **kwargs):
-        """Writes a SavedModel with five signatures below `filepath`; see `vlae_tf.saved_model`."""
-        from vlae_tf.saved_model import export  # with TensorFlow alone
+    def export(self, filepath, version=None, format="tf_saved_model", **kwargs):
+        """Writes a SavedModel with five signatures below `filepath`, or one of them as a file.
 
-        return export(self, filepath, version=version, **kwargs)
+        See `vlae_tf.saved_model.export`, and for `format` "onnx", "openvino" and "litert"
+        `vlae_tf.saved_model.export_runtime`: `export("m.onnx", format="onnx", signature="encode")`.
+        """
+        from vlae_tf.saved_model import export, export_runtime  # with TensorFlow alone
+
+        if format == "tf_saved_model":
+            return export(self, filepath, version=version, **kwargs)
+        if version is not None:
+            refuse("version", f"None for {format}, which is one file", version)
+        return export_runtime(self, filepath, format, **kwargs)
 
     # === On tensors ===
 

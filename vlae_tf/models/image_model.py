@@ -6,6 +6,7 @@ from keras import ops
 
 from vlae_tf.backend import compiled, unshare
 from vlae_tf.checks import check_data, check_images
+from vlae_tf.models.progress import Progress, TrainingProgress
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class ImageModel(keras.Model):
             # TensorFlow would trace the step twice, the first time to make these variables.
             self.optimizer.build(self.trainable_variables)
             unshare(self.optimizer.variables)
-        history = super().fit(x, *args, **kwargs)
+        history = super().fit(x, *args, **_with_progress(kwargs, args))
         if np.isnan(history.history.get("loss", [])).any():
             log.warning(
                 "The loss is NaN: training diverged, or images had pixels other than whole numbers "
@@ -63,7 +64,7 @@ class ImageModel(keras.Model):
 
     def evaluate(self, x=None, *args, **kwargs):
         check_data(x, self.image_shape, self.levels)
-        return super().evaluate(x, *args, **kwargs)
+        return super().evaluate(x, *args, **_with_progress(kwargs, args))
 
     def predict(self, x, *args, **kwargs):
         check_data(x, self.image_shape, self.levels)
@@ -95,11 +96,30 @@ class ImageModel(keras.Model):
             self._compiled_functions[name] = compiled(self, function)
         return self._compiled_functions[name]
 
-    def run_rows(self, name, function, *rows, batch_size=128):
-        """A compiled function over batches of rows; NumPy arrays in, one NumPy array out."""
-        run = self.compiled_function(name, function)
-        batches = [
-            ops.convert_to_numpy(run(*(row[start : start + batch_size] for row in rows)))
-            for start in range(0, len(rows[0]), batch_size)
-        ]
+    def run_rows(self, name, function, *rows, batch_size=128, verbose=0):
+        """A compiled function over batches of rows; NumPy arrays in, one NumPy array out.
+
+        With `verbose=1` a line on the terminal tells how many rows are done.
+        """
+        run, count = self.compiled_function(name, function), len(rows[0])
+        progress, batches = Progress(name, count, verbose), []
+        for start in range(0, count, batch_size):
+            batch = run(*(row[start : start + batch_size] for row in rows))
+            batches.append(ops.convert_to_numpy(batch))
+            progress(min(start + batch_size, count))
+        progress.clear()
         return np.concatenate(batches)
+
+
+def _with_progress(kwargs, args):
+    """Arguments for `fit` or `evaluate`, with progress on one line in the place of Keras' bar.
+
+    Where `callbacks` is given by its place, or is a `CallbackList`, it is left alone.
+    """
+    callbacks = kwargs.get("callbacks") or []
+    if len(args) > 3 or isinstance(callbacks, keras.callbacks.CallbackList):
+        return kwargs
+    callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    if not any(isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks):
+        callbacks.append(TrainingProgress())
+    return kwargs | {"callbacks": callbacks}

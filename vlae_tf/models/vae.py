@@ -2,9 +2,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from vlae_tf import catalogue
 from vlae_tf.checks import check_batch_shape, check_image_shape, check_integer
 from vlae_tf.layers import initialize_from_data
+from vlae_tf.models.allowed import check_classes
 from vlae_tf.models.codec import Codec
+from vlae_tf.models.folder import read_model
 from vlae_tf.models.image_model import ImageModel
 from vlae_tf.models.parts import PARTS, build_parts, check_names, check_parts
 
@@ -86,7 +89,34 @@ class VAE(Codec, ImageModel):
         check_parts(self)
         names = [*self.objective.terms, "bits_per_dim", "code_bits"]
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
-        self.build()
+        # With the shape, which Keras keeps for its own `export`.
+        self.build((None, *self.image_shape))
+
+    @classmethod
+    def from_preset(cls, source, load_weights=True, dtype=None):
+        """The model of a zoo entry, of a folder, or of a repository of the Hugging Face Hub.
+
+        The files are data: JSON and HDF5. From a stranger's folder, a config makes no object of a
+        class other than vlae_tf's, Keras' plain layers, and your own registered ones, and weights
+        are compared with the model, by name and shape, before they are read.
+
+        Args:
+            source: name of an entry (`vlae_tf.zoo.list()`), path of an entry or of a run, or
+                "hf://user/name", which needs the package huggingface_hub.
+            load_weights: whether to load the weights; without, they are as before training.
+            dtype: policy of the networks, "float32" or "mixed_bfloat16"; that of the config by
+                default. What the model keeps in float32 stays so.
+
+        Raises:
+            ValueError: for an unknown name, which lists those that there are; a missing or damaged
+                file; a class that may not be named; or a model that is no `cls`.
+
+        Example:
+            >>> import vlae_tf
+            >>> vlae_tf.VLAE.from_preset("mnist_static", load_weights=False).latent_dim
+            32
+        """
+        return read_model(catalogue.locate(source), cls, dtype, load_weights)
 
     def build(self, input_shape=None):
         build_parts(self)
@@ -177,6 +207,7 @@ class VAE(Codec, ImageModel):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
+        check_classes(config, custom_objects)
         parts = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)
             for name in PARTS

@@ -11,7 +11,7 @@ import pydantic
 from keras.src.backend.common import global_state
 from pydantic import BeforeValidator, Field
 
-from vlae_tf import models
+from vlae_tf import catalogue, models
 from vlae_tf.checks import check_dtype, check_image_shape, refuse
 from vlae_tf.runs.parts import KINDS, build_part, check_part, find_class, normal
 from vlae_tf.runs.recipe_fields import (
@@ -24,8 +24,6 @@ from vlae_tf.runs.recipe_fields import (
     SchedulePart,
     errors_in_one_sentence,
 )
-
-_FOLDER = pathlib.Path(__file__).parent / "recipes"
 
 
 @contextlib.contextmanager
@@ -161,7 +159,7 @@ class Recipe:
             >>> "mnist_static" in Recipe.names()
             True
         """
-        return sorted(path.stem for path in _FOLDER.glob("*.json"))
+        return catalogue.recipe_names()
 
     @classmethod
     def load(cls, source):
@@ -175,7 +173,9 @@ class Recipe:
             >>> Recipe.load("mnist_static").dataset
             'mnist_static'
         """
-        path = _FOLDER / f"{source}.json" if source in cls.names() else pathlib.Path(source)
+        path = (
+            catalogue.RECIPES / f"{source}.json" if source in cls.names() else pathlib.Path(source)
+        )
         if not path.is_file():
             expected = f"one of the recipes {', '.join(cls.names())}, or the path of a JSON file"
             refuse("source", expected, str(source))

@@ -2,7 +2,7 @@ import pathlib
 
 import numpy as np
 
-from vlae_tf.backend import BACKEND
+from vlae_tf.backend import check_tensorflow
 from vlae_tf.checks import check_images, check_integer, check_integers, refuse
 from vlae_tf.saved_model.version import write_version
 from vlae_tf.saved_model.warmup import write_warmup
@@ -93,12 +93,7 @@ def export(
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, equation 11; for `log_prob`, Burda
         et al., "Importance Weighted Autoencoders", 2016, equation 8.
     """
-    if BACKEND != "tensorflow":
-        raise ValueError(
-            "`export` writes a TensorFlow SavedModel, which needs Keras' TensorFlow backend: save "
-            "the weights here, and load and export them there. Received: "
-            f"KERAS_BACKEND={BACKEND!r}"
-        )
+    check_tensorflow("export")
     if missing := [name for name in _USED if not hasattr(model, name)]:
         received = f"model={model!r}, without {', '.join(missing)}"
         refuse("model", "a `vlae_tf.VAE`, or have its methods and sizes", model, received)

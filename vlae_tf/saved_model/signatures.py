@@ -158,15 +158,13 @@ class Signatures:
     def _valid(self, image):
         """The images as floats, and for each whether the model has all its levels."""
         # Nothing else looks at the shape of a request; a reshape could take it for other rows.
-        image = tf.ensure_shape(image, (None, *self.model.image_shape))
-        return tf.cast(image, tf.float32), tf.reduce_all(
-            image <= self.model.levels - 1, axis=[1, 2, 3]
-        )
+        images = tf.cast(tf.ensure_shape(image, (None, *self.model.image_shape)), tf.float32)
+        return images, tf.reduce_all(images <= self.model.levels - 1, axis=[1, 2, 3])
 
     def _code_bits(self, posterior):
         # The same noise for every row.
         noise = paired_normal(_DRAWS, self.model.latent_dim)[:, None]
-        noise = tf.repeat(noise, posterior.batch_shape_tensor()[0], axis=1)
+        noise = tf.repeat(noise, tf.shape(posterior.center())[0], axis=1)
         _, kl = draw_code(posterior, self.model.prior(), noise)
         return tf.reduce_mean(kl, 0) / math.log(2)
 

@@ -7,8 +7,9 @@ import pathlib
 import keras
 
 from vlae_tf.files import load_weights, write_text
+from vlae_tf.models.folder import model_config
+from vlae_tf.models.progress import TrainingProgress
 from vlae_tf.runs.data import RunData
-from vlae_tf.runs.load import model_config
 from vlae_tf.runs.recipe import Recipe
 from vlae_tf.runs.run_record import RunRecord
 from vlae_tf.training.averaged_evaluation import AveragedEvaluation
@@ -99,6 +100,7 @@ def train(
                 history,
                 RunRecord(out, command, recipe.initial_weights, images=len(data.images)),
                 checkpoint,
+                TrainingProgress(images=len(data.images)),
                 *callbacks,
             ],
         )

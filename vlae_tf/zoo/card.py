@@ -1,10 +1,25 @@
 """The card of an entry: what it is, its likelihood, its training, its licence."""
 
+import json
+import pathlib
+
+from vlae_tf import catalogue
 from vlae_tf.datasets import DATASETS
-from vlae_tf.evaluation.units import part_of, window
+from vlae_tf.evaluation.units import number_of_images
 from vlae_tf.zoo.tables import control_sentence, facts, likelihood_table, remarks
 
-_CARD = """# {name}
+_CARD = """---
+{front}
+---
+
+# {name}
+
+```python
+import vlae_tf
+
+vlae = vlae_tf.zoo.load({source})  # pip install vlae_tf
+images = vlae.sample(16, seed=0)
+```
 
 A Variational Lossy Autoencoder (Chen et al., ICLR 2017) for {dataset}: {parameters:,} parameters,
 a code of {latent_dim} numbers, and {window}.
@@ -45,7 +60,7 @@ The recipe is [recipe.json](recipe.json){origin}.
 
 ## Licence
 
-Weights: Apache-2.0. {licence}
+Weights: {weights}. {licence}
 
 ## Notes
 
@@ -57,10 +72,14 @@ def card(name, folder):
     """The card of an entry, Markdown, from its files; no weights are loaded."""
     told, metrics, recipe = facts(folder)
     told["binarisation"] = told["binarisation"].capitalize()
+    entry = catalogue.read_entry(folder, "entry")
     return _CARD.format(
         **told,
         name=name,
-        window=_window(part_of(folder, "likelihood_family")),
+        front=_front_matter(name, told["dataset"], entry["licence"], metrics),
+        source=json.dumps(entry["source"]),
+        window=_window(entry),
+        weights=entry["licence"] or "licence not stated",
         seed=metrics["seed"],
         likelihood=likelihood_table(metrics),
         control=control_sentence(metrics, told["epochs_in_all"]),
@@ -74,9 +93,45 @@ def card(name, folder):
     )
 
 
-def _window(likelihood_family):
-    (_, pixels), shown = window(likelihood_family)
-    return f"a decoder whose window is {shown}" if pixels else "a factorised decoder"
+def _front_matter(name, dataset, licence, metrics):
+    """What the Hugging Face Hub reads of a card, YAML: licence, data set, and measured figures.
+
+    Texts are in JSON's form, which is YAML's too. Of own images the name is told, not the path.
+    """
+    dataset = json.dumps(pathlib.PurePath(dataset).name)
+    lines = [
+        *([f"license: {json.dumps(licence.lower())}"] if licence else []),
+        "library_name: keras",
+        "pipeline_tag: unconditional-image-generation",
+        "tags: [vlae_tf, variational-autoencoder]",
+        f"datasets: [{dataset}]",
+        "model-index:",
+        f"- name: {json.dumps(name)}",
+        "  results:",
+    ]
+    for block in metrics["likelihood"]:
+        of = f"{number_of_images(block, metrics)} images, {block['importance_samples']:,} samples"
+        told = {
+            "nll": (f"NLL in nats ({of})", block["nll"]),
+            "bits_per_dim": (f"bits/dim ({of})", block["bits_per_dim"]),
+            "code_bits": (f"code bits ({of})", block["code_bits"]),
+        }
+        lines += [
+            "  - task: {type: unconditional-image-generation}",
+            f"    dataset: {{name: {dataset}, type: {dataset}, split: {metrics['split']}}}",
+            "    metrics:",
+            *(
+                f"    - {{name: {json.dumps(label)}, type: {kind}, value: {value:.6g}}}"
+                for kind, (label, value) in told.items()
+            ),
+        ]
+    return "\n".join(lines)
+
+
+def _window(entry):
+    if not entry["window_pixels"]:
+        return "a factorised decoder"
+    return f"a decoder whose window is {entry['window']}"
 
 
 def _licence(dataset):

@@ -7,15 +7,18 @@ import tempfile
 
 import numpy as np
 
+from vlae_tf import catalogue
 from vlae_tf.datasets.own import read_numpy
 from vlae_tf.evaluation import plot_history, plot_reconstructions, plot_samples, write_metrics
 from vlae_tf.evaluation.run_metrics import log_prob_path
-from vlae_tf.evaluation.units import in_unit, part_of, unit
 from vlae_tf.files import load_weights, read_metrics, sha256, write_text
 from vlae_tf.models import importance_weighted_log_prob
+from vlae_tf.models.folder import read_part
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
+from vlae_tf.units import in_unit, unit
 from vlae_tf.zoo.card import card
+from vlae_tf.zoo.entry import write_entry
 from vlae_tf.zoo.storage import store_as_float16
 from vlae_tf.zoo.tables import facts
 
@@ -34,7 +37,7 @@ _COPIED = (
 )
 
 
-def publish(run, folder, data_dir=None):
+def publish(run, folder, data_dir=None, licence=None):
     """Make a zoo entry of a run that `vlae-tf evaluate` has evaluated.
 
     The entry holds the weights as float16, see `store_weights`.
@@ -43,6 +46,7 @@ def publish(run, folder, data_dir=None):
         run: folder of the run.
         folder: folder of the entry, made or replaced in one move when everything is there.
         data_dir: folder where TFDS keeps its data.
+        licence: SPDX name of the licence of the weights, such as "MIT"; None: not stated.
 
     Raises:
         ValueError: if the run was not evaluated, the log-probabilities of its images are missing,
@@ -82,6 +86,7 @@ def publish(run, folder, data_dir=None):
         plot_reconstructions(model, images[rows][:12], entry / "reconstructions.png")
         plot_samples(model.sample(64, seed=0), entry / "samples.png", columns=16)
         draw_history(entry)
+        write_entry(entry, _source(folder), licence)
         write_text(entry / "card.md", card(folder.name, entry))
         _replace(folder, entry, pathlib.Path(temporary) / "before")
 
@@ -136,6 +141,19 @@ def store_weights(entry):
     return model
 
 
+def renew_cards():
+    """Writes entry.json and card.md of each of the package's entries anew, from its other files."""
+    for name, folder in catalogue.entries(own=False).items():
+        write_entry(folder, name, catalogue.read_entry(folder, "entry")["licence"])
+        write_text(folder / "card.md", card(name, folder))
+
+
+def _source(folder):
+    """What loads an entry in this folder: its name in the package's zoo, the path elsewhere."""
+    zoo = catalogue.ZOO and catalogue.ZOO.resolve()
+    return folder.name if folder.resolve().parent == zoo else str(folder)
+
+
 def draw_history(entry):
     """The training curves of an entry, from its files, in the unit of its likelihood."""
     told, metrics, _ = facts(entry)
@@ -144,7 +162,7 @@ def draw_history(entry):
         entry / "history.png",
         earlier_epochs=int(told["epochs_in_all"] - told["epochs"]),
         bits_per_dim=unit(metrics) == "bits/dim",
-        terms=part_of(entry, "objective").terms,
+        terms=read_part(entry, "objective").terms,
     )
 
 

@@ -3,9 +3,10 @@
 import json
 import pathlib
 
-from vlae_tf.evaluation.units import control_nll, number_of_images, rounded, unit
-from vlae_tf.files import write_text
-from vlae_tf.zoo import catalogue
+from vlae_tf import catalogue
+from vlae_tf.evaluation.units import control_nll, number_of_images
+from vlae_tf.files import read_metrics, write_text
+from vlae_tf.units import rounded, unit
 
 # Published results on the test set, in nats, or bits/dim for CIFAR-10: the paper's (Chen et al.,
 # 2017, tables 1 to 5 and figure 4), and the best we know of. By data set, or by entry where a data
@@ -32,8 +33,8 @@ _BEGIN, _END = "<!-- results: written by `vlae-tf zoo table` -->", "<!-- end of 
 def results_table():
     """The results of all entries: a Markdown table of those in nats, and one of bits/dim."""
     rows = {}
-    for name in catalogue.entry_names():
-        metrics = catalogue.info(name)["metrics"]
+    for name, folder in catalogue.entries(own=False).items():
+        metrics = read_metrics(folder / "metrics.json")
         best = metrics["likelihood"][0]
         values = best["nll"], best["nll_standard_error"], -best["elbo"]
         nll, error, bound = (rounded(value, metrics) for value in values)
@@ -100,7 +101,7 @@ def renew_table(readme):
 
 def results_page():
     """Every evaluation of every entry, Markdown: the text of docs/results.md."""
-    return "\n".join([_INTRODUCTION, *(_section(name) for name in catalogue.entry_names())])
+    return "\n".join([_INTRODUCTION, *map(_section, catalogue.entries(own=False).values())])
 
 
 def write_page(path):
@@ -209,8 +210,8 @@ def control_sentence(metrics, epochs):
     return sentence
 
 
-def _section(name):
-    folder = catalogue.folder(name)
+def _section(folder):
+    name = folder.name
     told, metrics, _ = facts(folder)
     return _SECTION.format(
         **told,

@@ -10,17 +10,20 @@ class ReceptiveField(NamedTuple):
     row i - d no further than column j + `slope` * d; of its own row it sees what is to its left.
     Each number is the smallest that is true for the network. The slope says how many steps sampling
     takes: all pixels with equal j + (slope + 1) * i are independent given the earlier ones.
+    `ends` has the last column that is seen of each row, its own first, relative to j; None where a
+    row is not seen.
 
     Example:
         >>> from vlae_tf.layers import ReceptiveField
         >>> ReceptiveField.of_stack([(5, 5), (3, 3)])
-        ReceptiveField(above=3, left=3, right=3, slope=2)
+        ReceptiveField(above=3, left=3, right=3, slope=2, ends=(-1, 2, 3, 3))
     """
 
     above: int
     left: int
     right: int
     slope: int
+    ends: tuple = ()
 
     @classmethod
     def of_stack(cls, kernel_sizes):
@@ -47,7 +50,22 @@ class ReceptiveField(NamedTuple):
         above = rows[rows > 0]
         right = max([0, *furthest[above]])
         slope = max([0, *np.ceil(furthest[above] / above)])
-        return cls(int(rows[-1]), int(left), int(right), int(slope))
+        ends = tuple(int(end) if np.isfinite(end) else None for end in furthest)
+        return cls(int(rows[-1]), int(left), int(right), int(slope), ends)
+
+    def offsets(self):
+        """The pixels that are seen: pairs of rows up and columns to the right."""
+        return [
+            (up, side)
+            for up, end in enumerate(self.ends)
+            if end is not None
+            for side in range(-self.left, end + 1)
+        ]
+
+    @property
+    def pixels(self):
+        """The number of pixels that are seen."""
+        return len(self.offsets())
 
     def check_mask(self, mask):
         """Raises unless the known pixels of images can stay while the others are drawn.
