@@ -32,7 +32,7 @@ def likelihood_with(recipe, **network):
 def test_every_recipe_can_be_shipped_with_its_settings():
     for name in Recipe.names():
         recipe = Recipe.load(name)
-        fully_connected = "_iwae" in name
+        fully_connected = "_iwae" in name or "_ladder" in name
         assert recipe.optimizer["class_name"] == ("Adam" if fully_connected else "Adamax")
         expected = {"alpha": 0.05} if fully_connected else {"warmup_steps": 500}
         assert recipe.schedule == {"class_name": "CosineDecay", "config": expected}
@@ -41,6 +41,24 @@ def test_every_recipe_can_be_shipped_with_its_settings():
 @pytest.mark.parametrize("name", Recipe.names())
 def test_recipe_says_how_to_run_it(name):
     assert f"vlae-tf train {name} --out" in Recipe.load(name).notes
+
+
+def test_controls_of_the_ladders_differ_by_what_they_control():
+    ladder, mixture = Recipe.load("mnist_ladder"), Recipe.load("mnist_mixture_ladder")
+    for place, layers in {"top": [[512, 512, 512]], "bottom": [[512]]}.items():
+        control = Recipe.load(f"mnist_ladder_{place}")
+        assert ladder.differences(control) == ["model", "objective"]
+        assert control.model["latent_dim"] == sum(config(ladder, "decoder")["rungs"])
+        assert config(control, "encoder")["units"] == config(control, "decoder")["units"] == layers
+    normal = Recipe.load("mnist_mixture_ladder_normal")
+    assert mixture.differences(normal) == ["model"]
+    prior = {"prior_family": {"class_name": "FlowPrior", "config": {"steps": 0}}}
+    assert mixture.model | prior == normal.model
+    one = Recipe.load("mnist_mixture_ladder_one_rung")
+    assert mixture.differences(one) == ["model", "objective"]
+    assert one.model["latent_dim"] == mixture.model["latent_dim"]
+    clusters = [config(recipe, "prior_family")["components"] for recipe in (mixture, one)]
+    assert clusters == [25, 25]
 
 
 def test_factorised_recipe_differs_by_its_likelihood_alone():

@@ -56,6 +56,9 @@ def train(
     dtype: Annotated[
         str | None, typer.Option(help="float32 or mixed_bfloat16, in place of the recipe's.")
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the run, in place of the recipe's.")
+    ] = None,
     data_dir: DataDir = None,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs too.")] = False,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
@@ -70,7 +73,7 @@ def train(
     chosen = Recipe.load(recipe)
     if control:
         chosen = chosen.control()
-    changes = {"epochs": epochs, "dtype": dtype}
+    changes = {"epochs": epochs, "dtype": dtype, "seed": seed}
     chosen = chosen.replace(**{k: v for k, v in changes.items() if v is not None})
     _tell_of_slow_policy(chosen.dtype)
     training.train(
