@@ -23,6 +23,7 @@ COMMANDS = (
     ["sample"],
     ["reconstruct"],
     ["probe"],
+    ["rungs"],
     ["lossy"],
     ["tune"],
     ["export"],

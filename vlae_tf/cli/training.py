@@ -12,6 +12,7 @@ from rich.table import Table
 
 from vlae_tf.cli.application import DataDir, Dtype, Seed, Source, app, command_line, console
 from vlae_tf.cli.tables import print_table
+from vlae_tf.files import write_text
 
 
 @app.command()
@@ -169,6 +170,47 @@ def probe(
         measured = result[name]
         table.add_row(name, f"{measured['accuracy']:.2%}", f"{measured['standard_error']:.2%}")
     console.print(table)
+
+
+@app.command()
+def rungs(
+    sources: Annotated[
+        list[str], typer.Argument(help="Entries or runs; those of other seeds share a row.")
+    ],
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="File for the table, Markdown; by default it is printed."),
+    ] = None,
+    images: Annotated[
+        int, typer.Option(min=1, help="Number of training images to fit to.")
+    ] = 10_000,
+    neighbours: Annotated[int, typer.Option(min=1, help="Number of nearest neighbours.")] = 10,
+    clusters: Annotated[int, typer.Option(min=1, help="Number of clusters of k-means.")] = 25,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Data set of the images and classes; by default the run's own."),
+    ] = None,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    dtype: Dtype = "float32",
+):
+    """What each rung of a code tells alone: class, slant, width of strokes, clusters.
+
+    Writes rungs.json of each run.
+    """
+    from vlae_tf import evaluation, zoo
+
+    folders = [zoo.locate(source) for source in sources]
+    for folder in folders:
+        with console.status(f"Probing the rungs of {folder.name}"):
+            evaluation.probe_rungs(
+                folder, None, images, neighbours, clusters, seed, data_dir, dtype, dataset
+            )
+    table = evaluation.rung_table(folders)
+    if out is None:
+        print(table, end="")
+    else:
+        write_text(out, table)
 
 
 @app.command()
