@@ -96,10 +96,12 @@ def test_what_a_rung_holds_is_found_in_it_and_nowhere_else(ladder_run, monkeypat
 
     class ByHand:
         latent_dim = 4
-        prior_family = None
 
         class posterior_family:
             rungs = RUNGS
+
+        def cluster_log_probs(self, code):
+            return []
 
         def encode(self, images):
             found = rng.normal(size=(len(images), 4))

@@ -95,7 +95,8 @@ def probe_rungs(
                 "k_means": clustering_accuracy(guesses, labels["test"]),
             }
         )
-    for rung, chosen in enumerate(_prior_clusters(model, codes["test"])):
+    for rung, log_probs in enumerate(model.cluster_log_probs(codes["test"])):
+        chosen = np.asarray(log_probs).argmax(axis=-1)
         accuracy = clustering_accuracy(chosen, labels["test"])
         found[rung]["clusters"] = {"used": len(np.unique(chosen)), **accuracy}
     result = {
@@ -148,13 +149,6 @@ def _k_means(code, clusters, seed):
 
     fitted = KMeans(clusters, n_init=10, random_state=seed).fit(code["train"])
     return fitted.predict(code["test"])
-
-
-def _prior_clusters(model, code):
-    """The most probable cluster of each code, for each rung; none if the prior has no clusters."""
-    if not hasattr(model.prior_family, "cluster_log_probs"):
-        return []
-    return [np.asarray(each).argmax(axis=-1) for each in model.prior_family.cluster_log_probs(code)]
 
 
 # === The table ===
