@@ -12,8 +12,10 @@ from vlae_tf.evaluation import (
     plot_manifolds,
     probe,
     probe_rungs,
+    renew_rung_table,
     rung_plots,
     rung_table,
+    rungs,
 )
 from vlae_tf.files import sha256
 from vlae_tf.likelihoods import BernoulliLikelihood
@@ -121,11 +123,11 @@ def test_what_a_rung_holds_is_found_in_it_and_nowhere_else(ladder_run, monkeypat
     assert "clusters" not in top
 
 
-def test_table_joins_the_seeds_of_a_recipe(ladder_run):
+def test_table_joins_the_seeds_of_a_recipe(ladder_run, tmp_path):
     runs = [ladder_run(f"mixture_{seed}", seed=seed) for seed in (0, 1)]
     runs.append(ladder_run("normal", prior="FlowPrior"))
     for run, accuracy in zip(runs, (0.9, 0.8, 0.5), strict=True):
-        rungs = [
+        found = [
             {
                 "size": 2,
                 "class_accuracy": accuracy,
@@ -136,10 +138,10 @@ def test_table_joins_the_seeds_of_a_recipe(ladder_run):
             for _ in RUNGS
         ]
         if run.name != "normal":
-            rungs[1]["clusters"] = {"used": 3} | rungs[0]["k_means"]
+            found[1]["clusters"] = {"used": 3} | found[0]["k_means"]
         told = {"test_images": 40, "train_images": 50, "neighbours": 3, "k_means_clusters": 4}
-        found = {"weights_sha256": sha256(run / "model.weights.h5"), "rungs": rungs, **told}
-        (run / "rungs.json").write_text(json.dumps(found))
+        told |= {"weights_sha256": sha256(run / "model.weights.h5"), "rungs": found}
+        (run / "rungs.json").write_text(json.dumps(told))
     lines = rung_table(runs).splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:6]]
     assert rows[0][:5] == ["`mixture_0`", "2", "2 of 2", "2", "85.0 ± 7.1"]
@@ -150,6 +152,13 @@ def test_table_joins_the_seeds_of_a_recipe(ladder_run):
     assert rows[1][7:9] == ["-", "-"]
     assert rows[2][:5] == ["`normal`", "1", "2 of 2", "2", "50.0"]
     assert "at most 20.0% (majority)" in lines[-1]
+    page = tmp_path / "page.md"
+    page.write_text(f"Before.\n{rungs._BEGIN}\nold\n{rungs._END}\nAfter.\n")
+    renew_rung_table(page, runs)
+    assert page.read_text().splitlines()[2:-2] == lines and "After." in page.read_text()
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="`page` must have the marks.*Received: page="):
+        renew_rung_table(page, runs)
     (runs[0] / "rungs.json").unlink()
     with pytest.raises(ValueError, match="`vlae-tf rungs`.*Received: .*mixture_0"):
         rung_table(runs)

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from vlae_tf.cli.application import DataDir, Dtype, Seed, Source, app, command_line, console
 from vlae_tf.cli.tables import print_table
-from vlae_tf.files import write_text
 
 
 @app.command()
@@ -177,9 +176,9 @@ def rungs(
     sources: Annotated[
         list[str], typer.Argument(help="Entries or runs; those of other seeds share a row.")
     ],
-    out: Annotated[
+    page: Annotated[
         pathlib.Path | None,
-        typer.Option(help="File for the table, Markdown; by default it is printed."),
+        typer.Option(help="Page to update with the table; by default it is printed."),
     ] = None,
     images: Annotated[
         int, typer.Option(min=1, help="Number of training images to fit to.")
@@ -206,11 +205,10 @@ def rungs(
             evaluation.probe_rungs(
                 folder, None, images, neighbours, clusters, seed, data_dir, dtype, dataset
             )
-    table = evaluation.rung_table(folders)
-    if out is None:
-        print(table, end="")
+    if page is None:
+        print(evaluation.rung_table(folders), end="")
     else:
-        write_text(out, table)
+        evaluation.renew_rung_table(page, folders)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from vlae_tf.evaluation.plots import plot_history, plot_reconstructions, plot_ro
 from vlae_tf.evaluation.probe import linear_probe, probe_run
 from vlae_tf.evaluation.run_metrics import evaluate_run, write_metrics
 from vlae_tf.evaluation.rung_plots import plot_clusters, plot_manifolds
-from vlae_tf.evaluation.rungs import probe_rungs, rung_table
+from vlae_tf.evaluation.rungs import probe_rungs, renew_rung_table, rung_table
 from vlae_tf.evaluation.strokes import slant, stroke_width
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "plot_samples",
     "probe_run",
     "probe_rungs",
+    "renew_rung_table",
     "rung_table",
     "slant",
     "stroke_width",

@@ -11,7 +11,7 @@ from vlae_tf.evaluation.clustering import clustering_accuracy
 from vlae_tf.evaluation.probe import labelled_images
 from vlae_tf.evaluation.rung_plots import rung_sizes
 from vlae_tf.evaluation.strokes import slant, stroke_width
-from vlae_tf.files import sha256, write_text
+from vlae_tf.files import sha256, write_between, write_text
 from vlae_tf.runs import Recipe
 from vlae_tf.runs.load import load_hashed_run
 
@@ -189,6 +189,12 @@ def rung_table(folders):
     return "\n".join([*lines, "", _below(groups), ""])
 
 
+def renew_rung_table(page, folders):
+    """Puts `rung_table(folders)` between the marks of a page; a `ValueError` if it has none."""
+    write_between("page", pathlib.Path(page), _BEGIN, _END, rung_table(folders))
+
+
+_BEGIN, _END = "<!-- rungs: written by `vlae-tf rungs` -->", "<!-- end of rungs -->"
 _HEAD = (
     "| model | seeds | rung | numbers | digit, neighbours (%) | slant | stroke width "
     "| clusters, majority (%) | clusters, Hungarian (%) | k-means, majority (%) "
