@@ -7,6 +7,8 @@ from tests.tiny import numpy_of, tiny_recipe, write_images
 from vlae_tf.runs import RunData
 from vlae_tf.training import driver, train
 
+pytestmark = pytest.mark.jax
+
 PARTS = {
     "encoder": ("LadderEncoder", {"units": [[4]]}),
     "decoder": ("LadderDecoder", {"rungs": [2], "units": [[4]]}),
