@@ -22,6 +22,7 @@ COMMANDS = (
     ["sample"],
     ["reconstruct"],
     ["probe"],
+    ["rungs"],
     ["lossy"],
     ["tune"],
     ["export"],
@@ -99,11 +100,11 @@ def test_control_is_trained_and_put_beside(
     control, out = tmp_path / "control", tmp_path / "metrics.json"
     recipe = json.loads(tiny_recipe_file.read_text())
     (tmp_path / "recipe.json").write_text(json.dumps(recipe | {"dtype": "mixed_bfloat16"}))
-    changed = ["--epochs", 2, "--dtype", "float32"]
+    changed = ["--epochs", 2, "--dtype", "float32", "--seed", 3]
     run("train", tmp_path / "recipe.json", "--control", *changed, "--out", control, "--quiet")
     recipe = json.loads((control / "recipe.json").read_text())
     assert recipe["model"]["decoder"]["class_name"] == "Unconditional"
-    assert (recipe["epochs"], recipe["dtype"]) == (2, "float32")
+    assert (recipe["epochs"], recipe["dtype"], recipe["seed"]) == (2, "float32", 3)
     run("evaluate", tiny_run, "--importance-samples", 2, "--control", control, "--out", out)
     assert np.isfinite(json.loads(out.read_text())["control"]["gain"])
 

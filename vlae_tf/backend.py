@@ -59,8 +59,10 @@ def add_bias(outputs, bias):
 
 def split_sizes(tensor, sizes):
     """The parts of a tensor's last axis, one of each size: the inverse of a concatenation."""
+    tensor = keras.ops.convert_to_tensor(tensor)
     ends = [sum(sizes[:count]) for count in range(1, len(sizes))]
-    return keras.ops.split(keras.ops.convert_to_tensor(tensor), ends, axis=-1)
+    # Keras takes no empty list of places to split at.
+    return keras.ops.split(tensor, ends, axis=-1) if ends else [tensor]
 
 
 def set_apart(tensor):

@@ -38,6 +38,21 @@ def write_text(path, text):
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_between(name, path, begin, end, text):
+    """Puts `text` between two marks of a file, the argument `name` of whoever calls.
+
+    Raises:
+        ValueError: if the file lacks the marks; it is left as it was.
+    """
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(
+            f"`{name}` must have the marks {begin} and {end}. Received: {name}={str(path)!r}"
+        )
+    write_text(path, f"{before}{begin}\n{text}{end}{after}")
+
+
 def write_array(path, array):
     with whole(path) as temporary, temporary.open("wb") as file:
         np.save(file, array)

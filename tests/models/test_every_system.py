@@ -110,6 +110,15 @@ def test_call_gives_center_and_spread_of_the_posterior(model):
         assert tuple(output[name].shape) == (64, model.latent_dim)
         np.testing.assert_allclose(numpy_of(output[name]), numpy_of(expected), atol=1e-6)
     assert (numpy_of(output["scale"]) >= 0).all()
+    log_probs = model.cluster_log_probs(output["code"])
+    assert ("cluster" in output) == ("cluster_probability" in output) == bool(log_probs)
+    assert bool(log_probs) == hasattr(model.prior_family, "cluster_log_probs")
+    for rung, each in enumerate(map(numpy_of, log_probs)):
+        cluster, probability = (
+            numpy_of(output[name])[:, rung] for name in ("cluster", "cluster_probability")
+        )
+        np.testing.assert_array_equal(cluster, each.argmax(axis=-1))
+        np.testing.assert_allclose(np.log(probability), each[np.arange(64), cluster], atol=1e-5)
 
 
 def test_objective_gives_the_terms_it_declares(model):
@@ -191,6 +200,13 @@ def test_served_answers_are_those_of_python(name, model, tmp_path):
     np.testing.assert_allclose(encoded["code"], model.encode(IMAGES), atol=1e-5)
     np.testing.assert_allclose(encoded["scale"], numpy_of(model(IMAGES)["scale"]), atol=1e-5)
     assert np.isfinite(encoded["code_bits"]).all()
+    here = model(IMAGES)
+    assert set(encoded) == {*here, "code_bits"}
+    for key in set(here) - {"code", "scale"}:
+        np.testing.assert_allclose(encoded[key], numpy_of(here[key]), atol=1e-5)
+    clusters = [each.shape[-1] for each in model.cluster_log_probs(here["code"])]
+    about = signatures["about"](seed=tf.constant([0, 1]))
+    assert clusters == ([] if "clusters" not in about else about["clusters"][1].numpy().tolist())
     decoded = signatures["decode"](code=encoded["code"], seed=seed)["image"].numpy()
     assert (decoded == model.decode(model.encode(IMAGES), seed=seeds)).mean() > 0.99
     ones = np.ones(64, "float32")

@@ -38,6 +38,26 @@ def test_kmeans_finds_the_clusters_of_each_rung():
         assert len(set(zip(labels, clusters, strict=True))) == labels.max() + 1
 
 
+def test_fitted_clusters_have_the_spread_and_the_share_of_their_codes():
+    rng = np.random.default_rng(0)
+    wide, narrow = rng.normal(-20, [2.0, 0.5], (150, 2)), rng.normal(20, 0.1, (50, 2))
+    codes = np.concatenate([wide, narrow]).astype("float32")
+    prior = GaussianMixturePrior(2, components=2, scale=1.0)
+    prior.fit_clusters(codes)
+    mixture = prior.distribution()
+    order = np.argsort(numpy_of(mixture.components().center())[:, 0])
+    scales = numpy_of(mixture.components().spread())[order]
+    np.testing.assert_allclose(scales, [wide.std(axis=0), narrow.std(axis=0)], rtol=1e-3)
+    np.testing.assert_allclose(numpy_of(mixture.weights())[order], [151 / 202, 51 / 202], rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:One of the clusters is empty")
+def test_fitted_clusters_of_one_code_have_a_spread():
+    prior = GaussianMixturePrior(1, components=4)
+    prior.fit_clusters(np.array([[0.0], [1.0], [5.0], [9.0]], "float32"))
+    assert (numpy_of(prior.distribution().components().spread()) >= 0.0099).all()
+
+
 @pytest.mark.parametrize(
     "codes", [np.zeros((4, 2)), np.zeros((9, 3)), np.full((9, 2), np.nan), np.zeros(9)]
 )

@@ -38,7 +38,7 @@ def test_sizes_are_those_of_the_models():
 def test_every_recipe_can_be_shipped_with_its_settings():
     for name in Recipe.names():
         recipe = Recipe.load(name)
-        fully_connected = "_iwae" in name
+        fully_connected = "_iwae" in name or "_ladder" in name
         assert recipe.optimizer["class_name"] == ("Adam" if fully_connected else "Adamax")
         expected = {"alpha": 0.05} if fully_connected else {"warmup_steps": 500}
         assert recipe.schedule == {"class_name": "CosineDecay", "config": expected}
@@ -47,6 +47,24 @@ def test_every_recipe_can_be_shipped_with_its_settings():
 @pytest.mark.parametrize("name", Recipe.names())
 def test_recipe_says_how_to_run_it(name):
     assert f"vlae-tf train {name} --out" in Recipe.load(name).notes
+
+
+def test_controls_of_the_ladders_differ_by_what_they_control():
+    ladder, mixture = Recipe.load("mnist_ladder"), Recipe.load("mnist_mixture_ladder")
+    for place, layers in {"top": [[512, 512, 512]], "bottom": [[512]]}.items():
+        control = Recipe.load(f"mnist_ladder_{place}")
+        assert ladder.differences(control) == ["model", "objective"]
+        assert control.model["latent_dim"] == sum(config(ladder, "decoder")["rungs"])
+        assert config(control, "encoder")["units"] == config(control, "decoder")["units"] == layers
+    normal = Recipe.load("mnist_mixture_ladder_normal")
+    assert set(mixture.differences(normal)) == {"model", "clustering_epoch"}
+    prior = {"prior_family": {"class_name": "FlowPrior", "config": {"steps": 0}}}
+    assert mixture.model | prior == normal.model
+    one = Recipe.load("mnist_mixture_ladder_one_rung")
+    assert mixture.differences(one) == ["model", "objective"]
+    assert one.model["latent_dim"] == mixture.model["latent_dim"]
+    clusters = [config(recipe, "prior_family")["components"] for recipe in (mixture, one)]
+    assert clusters == [25, 25]
 
 
 def test_factorised_recipe_differs_by_its_likelihood_alone():
@@ -154,13 +172,14 @@ def test_list_of_recipes_names_each_whole(capsys, monkeypatch):
     """Piped: a line a recipe, with its data set, parameters, epochs, and time where measured."""
     from vlae_tf.cli.training import recipes
 
-    monkeypatch.setattr(Recipe, "names", lambda: ["mnist_static", "mnist_static_paper"])
+    names = ["mnist_static", "mnist_static_paper"]
+    monkeypatch.setattr(catalogue, "recipe_names", lambda: names)
     recipes()
     head, *rows = (line.split("\t") for line in capsys.readouterr().out.splitlines())
-    assert head == ["recipe", "data set", "parameters", "epochs", "measured time"]
+    assert head == ["recipe", "data set", "parameters", "epochs", "measured time", "over epochs"]
     assert rows[0][:4] == ["mnist_static", "mnist_static", "2,679,698", "38"]
-    assert rows[0][4].startswith("6 h ") and rows[0][4].endswith("(64 epochs)")
-    assert rows[1] == ["mnist_static_paper", "mnist_static", "5,266,611", "200", ""]
+    assert rows[0][4].startswith("6 h ") and rows[0][5] == "64"
+    assert rows[1] == ["mnist_static_paper", "mnist_static", "5,266,611", "200", "", ""]
 
 
 # Sizes that decide how long a step takes, and those that leave the kind of layers as it is.

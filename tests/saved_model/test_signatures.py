@@ -11,7 +11,8 @@ from scipy.special import logsumexp
 from tests import served
 from tests.tiny import tiny_control
 from vlae_tf.posteriors import IAFPosterior
-from vlae_tf.priors import FlowPrior, SpatialFlowPrior
+from vlae_tf.priors import FlowPrior, GaussianMixturePrior, SpatialFlowPrior
+from vlae_tf.saved_model.png_signatures import PNGSignatures
 from vlae_tf.saved_model.signatures import Signatures
 
 pytestmark = pytest.mark.slow
@@ -73,6 +74,26 @@ def test_without_a_code_log_prob_is_exact_and_sums_to_one():
     np.testing.assert_array_equal(
         signatures.encode(tf.constant(ALL_2X2))["code_bits"], np.zeros(16)
     )
+
+
+def test_cluster_of_a_row_that_has_no_answer_is_none_of_them():
+    model = served.build(prior_family=GaussianMixturePrior(4, [2, 3], rungs=[1, 3], scale=0.5))
+    signatures = Signatures(model, importance_samples=1)
+    images = IMAGES.copy()
+    images[1, 0, 0] = 7
+    answer = signatures.encode(tf.constant(images))
+    right = [0, 2, 3]
+    here = model(images[right])
+    for name in ("cluster", "cluster_probability"):
+        np.testing.assert_allclose(answer[name].numpy()[right], here[name], rtol=1e-5)
+    assert answer["cluster"].dtype == tf.int32 and answer["cluster"][1].numpy().tolist() == [-1, -1]
+    assert np.isnan(answer["cluster_probability"][1]).all()
+    # The same where a picture cannot be read.
+    pictures = PNGSignatures({"encode": signatures.encode}, model.image_shape)
+    png = tf.io.encode_png(255 * IMAGES[0]).numpy()
+    answer = pictures.call("encode", image_bytes=tf.constant([png, b"no picture"]))
+    np.testing.assert_array_equal(answer["cluster"], [here["cluster"][0], [-1, -1]])
+    assert np.isnan(answer["code"][1]).all() and np.isnan(answer["cluster_probability"][1]).all()
 
 
 def test_posterior_that_is_a_flow_is_served_too():

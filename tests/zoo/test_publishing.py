@@ -7,8 +7,11 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.tiny import tiny_recipe, write_images
+from vlae_tf.evaluation import evaluate_run, probe, probe_rungs
 from vlae_tf.files import load_weights, sha256
 from vlae_tf.runs import load_run
+from vlae_tf.training import train
 from vlae_tf.zoo import publishing
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
@@ -109,6 +112,34 @@ def test_entry_is_replaced_whole_and_keeps_the_probe_of_its_weights(tiny_zoo, ru
     (entry / "probe.json").write_text(json.dumps({"weights_sha256": "0" * 64}))
     publishing.publish(run, entry)
     assert not (entry / "probe.json").exists()
+
+
+def test_entry_of_a_ladder_shows_its_rungs(tmp_path, monkeypatch):
+    labels = {"train": np.arange(30) % 2, "test": np.arange(20) % 2}
+    monkeypatch.setattr(probe, "load_labels", lambda name, split, _: labels[split])
+    units, rungs = [[4], [3]], [2, 2]
+    parts = {
+        "encoder": ("LadderEncoder", {"units": units}),
+        "decoder": ("LadderDecoder", {"rungs": rungs, "units": units}),
+        "posterior_family": ("LadderPosterior", {"rungs": rungs, "feature_sizes": [4, 3]}),
+        "prior_family": ("GaussianMixturePrior", {"rungs": rungs, "components": 2, "scale": 1.0}),
+        "likelihood_family": ("BernoulliLikelihood", {"projection": False}),
+    }
+    parts = {name: {"class_name": kind, "config": config} for name, (kind, config) in parts.items()}
+    images = write_images(tmp_path / "digits.npz", train=30, test=20)
+    objective = {"class_name": "LadderELBO", "config": {"rungs": rungs}}
+    recipe = tiny_recipe(images, model={"latent_dim": 4, **parts}, objective=objective)
+    train(recipe, tmp_path / "run", verbose=0)
+    evaluate_run(tmp_path / "run", importance_samples=2, num_images=8)
+    probe_rungs(tmp_path / "run", num_images=25, neighbours=3, clusters=2)
+    entry = tmp_path / "zoo" / "ladder"
+    publishing.publish(tmp_path / "run", entry)
+    told = (entry / "card.md").read_text()
+    assert "VLAC" in told and "| `ladder` | 1 | 2 of 2 | 2 |" in told
+    for picture in ("manifolds.png", "clusters.png"):
+        assert f"]({picture})" in told and (entry / picture).is_file()
+    weights = sha256(entry / "model.weights.h5")
+    assert read(entry / "rungs.json")["weights_sha256"] == weights
 
 
 def test_entry_that_cannot_be_replaced_stays(tiny_zoo, tiny_run, one_model, monkeypatch):

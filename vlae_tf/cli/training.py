@@ -16,7 +16,7 @@ from vlae_tf.cli.tables import print_table
 
 @app.command()
 def recipes():
-    """The package's recipes, named by their data sets: size, length, and measured time.
+    """The package's recipes: data set, size, length, and measured time.
 
     The time is that of the entry of the zoo with the same name, with the epochs it went on for
     beside it, on the hardware that its run.json names.
@@ -29,8 +29,10 @@ def recipes():
         measured = ("", "")
         if name in entries:
             measured = _measured(catalogue.read_entry(entries[name], "run"))
-        rows.append([name, f"{sizes[name]:,}", str(recipe["epochs"]), *measured])
-    print_table(["recipe", "parameters", "epochs", "measured time", "over epochs"], rows)
+        row = [name, recipe["dataset"], f"{sizes[name]:,}", str(recipe["epochs"])]
+        rows.append([*row, *measured])
+    columns = ["recipe", "data set", "parameters", "epochs", "measured time", "over epochs"]
+    print_table(columns, rows)
 
 
 def _measured(record):
@@ -53,6 +55,9 @@ def train(
     dtype: Annotated[
         str | None, typer.Option(help="float32 or mixed_bfloat16, in place of the recipe's.")
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the run, in place of the recipe's.")
+    ] = None,
     data_dir: DataDir = None,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs too.")] = False,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
@@ -67,7 +72,7 @@ def train(
     chosen = Recipe.load(recipe)
     if control:
         chosen = chosen.control()
-    changes = {"epochs": epochs, "dtype": dtype}
+    changes = {"epochs": epochs, "dtype": dtype, "seed": seed}
     chosen = chosen.replace(**{k: v for k, v in changes.items() if v is not None})
     _tell_of_slow_policy(chosen.dtype)
     training.train(
@@ -163,6 +168,46 @@ def probe(
         measured = result[name]
         table.add_row(name, f"{measured['accuracy']:.2%}", f"{measured['standard_error']:.2%}")
     console.print(table)
+
+
+@app.command()
+def rungs(
+    sources: Annotated[
+        list[str], typer.Argument(help="Entries or runs; those of other seeds share a row.")
+    ],
+    page: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Page to update with the table; by default it is printed."),
+    ] = None,
+    images: Annotated[
+        int, typer.Option(min=1, help="Number of training images to fit to.")
+    ] = 10_000,
+    neighbours: Annotated[int, typer.Option(min=1, help="Number of nearest neighbours.")] = 10,
+    clusters: Annotated[int, typer.Option(min=1, help="Number of clusters of k-means.")] = 25,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Data set of the images and classes; by default the run's own."),
+    ] = None,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    dtype: Dtype = "float32",
+):
+    """What each rung of a code tells alone: class, slant, width of strokes, clusters.
+
+    Writes rungs.json of each run.
+    """
+    from vlae_tf import evaluation, zoo
+
+    folders = [zoo.locate(source) for source in sources]
+    for folder in folders:
+        with console.status(f"Probing the rungs of {folder.name}"):
+            evaluation.probe_rungs(
+                folder, None, images, neighbours, clusters, seed, data_dir, dtype, dataset
+            )
+    if page is None:
+        print(evaluation.rung_table(folders), end="")
+    else:
+        evaluation.renew_rung_table(page, folders)
 
 
 @app.command()

@@ -3,6 +3,7 @@ from keras import ops
 from vlae_tf.backend import tfd, tfp
 from vlae_tf.distributions.code_distribution import CodeDistribution
 from vlae_tf.distributions.component_noise import choose_component
+from vlae_tf.distributions.diagonal_gaussian import DiagonalGaussian
 
 
 class GaussianMixture(CodeDistribution, tfd.MixtureSameFamily):
@@ -45,6 +46,14 @@ class GaussianMixture(CodeDistribution, tfd.MixtureSameFamily):
         return {
             name: tfp.util.ParameterProperties(event_ndims=count) for name, count in axes.items()
         }
+
+    def weights(self):
+        """The weights pi of the components, `(..., components)`."""
+        return ops.exp(self._log_weights())
+
+    def components(self):
+        """The components, a `DiagonalGaussian` of batch `(..., components)`."""
+        return DiagonalGaussian(self._loc, self._scale)
 
     def component_log_probs(self, code):
         """log pi_k + log N(z; k) of every component, nats `(..., components)`.

@@ -116,23 +116,13 @@ def probe_run(
         >>> from vlae_tf.evaluation import probe_run
         >>> probe_run("zoo/mnist_dynamic")["code"]["accuracy"]  # doctest: +SKIP
     """
-    check_integer(num_images, "num_images", least=1)
     folder = pathlib.Path(folder)
-    recipe = Recipe.load(folder / "recipe.json")
-    if dataset is not None:
-        recipe = recipe.replace(dataset=dataset)
-    images, labels = {}, {}
-    for split in ("train", "test"):
-        labels[split] = load_labels(recipe.dataset, split, data_dir)
-        images[split] = split_images(recipe, split, seed, data_dir)
-    rows = np.random.default_rng(seed).permutation(len(labels["train"]))[:num_images]
-    images["train"], labels["train"] = images["train"][rows], labels["train"][rows]
-
+    recipe, images, labels = labelled_images(folder, num_images, seed, data_dir, dataset)
     model, weights = load_hashed_run(folder, dtype)
     result = {
         "dataset": recipe.dataset,
         "weights_sha256": weights,
-        "train_images": len(rows),
+        "train_images": len(labels["train"]),
         "test_images": len(labels["test"]),
         "classifier": classifier,
     }
@@ -148,3 +138,23 @@ def probe_run(
         json.dumps(result, indent=2) + "\n",
     )
     return result
+
+
+def labelled_images(folder, num_images, seed=0, data_dir=None, dataset=None):
+    """What a probe of a run is fitted to and tested on.
+
+    Returns:
+        The recipe, of `dataset` if there is one, and two dicts with "train", of which `num_images`
+        were drawn at random, and "test": of the images as the model takes them, and of the classes.
+    """
+    check_integer(num_images, "num_images", least=1)
+    recipe = Recipe.load(folder / "recipe.json")
+    if dataset is not None:
+        recipe = recipe.replace(dataset=dataset)
+    images, labels = {}, {}
+    for split in ("train", "test"):
+        labels[split] = load_labels(recipe.dataset, split, data_dir)
+        images[split] = split_images(recipe, split, seed, data_dir)
+    rows = np.random.default_rng(seed).permutation(len(labels["train"]))[:num_images]
+    images["train"], labels["train"] = images["train"][rows], labels["train"][rows]
+    return recipe, images, labels

@@ -10,6 +10,7 @@ from vlae_tf.models.codec import Codec
 from vlae_tf.models.folder import read_model
 from vlae_tf.models.image_model import ImageModel
 from vlae_tf.models.parts import PARTS, build_parts, check_names, check_parts
+from vlae_tf.priors import most_probable_clusters
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -35,7 +36,8 @@ class VAE(Codec, ImageModel):
     Input: images of whole numbers 0..levels-1, float or uint8, channels last. Scaling happens
     inside.
     Output of a call: a dict of `code` and `scale`, float32 `(batch, latent_dim)`: `center()` and
-    `spread()` of the posterior.
+    `spread()` of the posterior. With a prior that has clusters, also `cluster`, int32, the most
+    probable one for the code, and `cluster_probability`, float32: `(batch, rungs)` each.
     Metrics: `loss` and the objective's terms (`elbo`, `reconstruction`, `kl`, ..., nats an image),
     `bits_per_dim`, `code_bits`. Invalid pixels that could not be checked beforehand (for example
     from a generator) make the loss NaN; `fit` then logs a warning.
@@ -165,12 +167,21 @@ class VAE(Codec, ImageModel):
         maps = self.decoder(code, training=training)
         return self.likelihood_family.distribution(maps, training=training)
 
+    def cluster_log_probs(self, code):
+        """log p(k | z_l) of the clusters of each rung, nats: a list of `(batch, components)`.
+
+        That of the prior's `cluster_log_probs`; an empty list for a prior without clusters.
+        """
+        return getattr(self.prior_family, "cluster_log_probs", lambda code: [])(code)
+
     # === Keras ===
 
     def call(self, images, training=False):
         check_batch_shape(images.shape, self.image_shape)
         posterior = self.posterior(images, training)
-        return {"code": posterior.center(), "scale": posterior.spread()}
+        code = posterior.center()
+        clusters = most_probable_clusters(self.cluster_log_probs(code))
+        return {"code": code, "scale": posterior.spread(), **clusters}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if sample_weight is not None:

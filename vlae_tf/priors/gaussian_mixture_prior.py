@@ -16,7 +16,8 @@ class GaussianMixturePrior(Prior):
 
     With the prior's own p(k | z) as posterior of the cluster, the ELBO with clusters is the ELBO of
     this mixture, so training needs no other objective, and the cluster is read off the code.
-    `initialize_from_data` puts the means where k-means finds them among the codes of images.
+    `initialize_from_data` puts the means where k-means finds them among the codes of images, and
+    `fit_clusters` sets deviations and weights to those of k-means too.
 
     Args:
         latent_dim: size of the code.
@@ -29,7 +30,8 @@ class GaussianMixturePrior(Prior):
 
     Raises:
         ValueError: for components below 1, rungs that do not add up to `latent_dim`, or a scale
-            of 0.0001 or less; in `initialize_from_data`, for fewer codes than components.
+            of 0.0001 or less; in `initialize_from_data` and `fit_clusters`, for fewer codes than
+            components.
 
     Example:
         >>> import keras
@@ -56,8 +58,7 @@ class GaussianMixturePrior(Prior):
             counts = [self.components] * len(sizes)
         self.scale = check_number(scale, "scale", above=1e-4)
         self.seed = check_integer(seed, "seed", least=0)
-        # The value before the softplus at which `positive_scale` is `scale`.
-        raw = self.scale - 1e-4 + np.log(-np.expm1(1e-4 - self.scale)) - 0.5413
+        raw = _raw_scale(self.scale)
         self._mixtures = [
             {
                 "logits": self._weight("logits", (count,), "zeros"),
@@ -107,6 +108,30 @@ class GaussianMixturePrior(Prior):
         Args:
             codes: codes of images, `(n, latent_dim)`; a few for each cluster at the least.
         """
+        for weights, means, _, _ in self._k_means(codes):
+            weights["loc"].assign(means)
+
+    def fit_clusters(self, codes):
+        """Sets the clusters to those that k-means finds among codes: means, standard deviations of
+        at least 0.01, and weights, by the number of codes in each and one more.
+
+        Args:
+            codes: codes of images, `(n, latent_dim)`; many for each cluster.
+        """
+        for weights, means, part, clusters in self._k_means(codes):
+            counts = np.bincount(clusters, minlength=len(means))
+            overall = part.std(axis=0)
+            # One code has no deviation of its own.
+            scales = [
+                part[clusters == k].std(axis=0) if counts[k] > 1 else overall
+                for k in range(len(means))
+            ]
+            weights["loc"].assign(means)
+            weights["raw_scale"].assign(_raw_scale(np.maximum(scales, 0.01)))
+            weights["logits"].assign(np.log(counts + 1.0))
+
+    def _k_means(self, codes):
+        """For each rung its weights, the means, the codes of the rung, and their clusters."""
         from scipy.cluster.vq import kmeans2
 
         codes = np.asarray(codes)
@@ -121,5 +146,10 @@ class GaussianMixturePrior(Prior):
         parts = np.split(codes, np.cumsum(self.rungs or [])[:-1], axis=1)
         for part, weights in zip(parts, self._mixtures, strict=True):
             count = weights["loc"].shape[0]
-            means, _ = kmeans2(part, count, minit="++", rng=self.seed)
-            weights["loc"].assign(means)
+            means, clusters = kmeans2(part, count, minit="++", rng=self.seed)
+            yield weights, means, part, clusters
+
+
+def _raw_scale(scale):
+    """The value before the softplus at which `positive_scale` is `scale`, more than 0.0001."""
+    return scale - 1e-4 + np.log(-np.expm1(1e-4 - scale)) - 0.5413

@@ -59,6 +59,11 @@ class RunData:
             drop_remainder=len(self.images) >= recipe.batch_size,
         )
 
+    def first(self, n):
+        """The first training images, at most `n`, as the model takes them."""
+        images = self.images[:n]
+        return binarised(images, self.recipe.seed) if draws_afresh(self.recipe) else images
+
     @property
     def image_shape(self):
         """`(height, width, channels)`."""

@@ -83,6 +83,9 @@ class Recipe:
             JAX, XLA always does.
         seed: seed of data order, binarisation, initial weights and noise.
         notes: free text; not used by the code.
+        clustering_epoch: number of epochs after which the clusters of the prior are found anew
+            among the codes of training images (`GaussianMixturePrior.fit_clusters`); None if they
+            are not.
 
     Raises:
         ValueError: names the field that is wrong, and what it must be.
@@ -135,6 +138,7 @@ class Recipe:
     jit_compile: bool = False
     seed: Index = 0
     notes: str = ""
+    clustering_epoch: Count | None = None
 
     def __post_init__(self):
         check_dtype(self.dtype)
@@ -144,6 +148,9 @@ class Recipe:
             part = self.model.get(name) or getattr(self, name, None)
             if part is not None:
                 check_part(name, part, kind)
+        if self.clustering_epoch is not None and self.clustering_epoch >= self.epochs:
+            expected = f"less than the {self.epochs} epochs of the run, or None"
+            refuse("clustering_epoch", expected, self.clustering_epoch)
         if self.binarise is not None and self.levels > 2:
             expected = f"None for a model of {self.levels} levels"
             refuse("binarise", expected, self.binarise)

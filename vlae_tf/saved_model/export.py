@@ -32,12 +32,14 @@ def export(
 ):
     """Write a model as a TensorFlow SavedModel that needs neither vlae_tf nor Keras to run.
 
-        encode       image -> code, scale, code_bits            (also the default signature)
+        encode       image -> code, scale, code_bits            (also the default signature);
+                     cluster, cluster_probability               (where the prior has clusters)
         decode       code, seed -> image
         reconstruct  image, seed -> image, code_bits
         sample       seed, temperature (1 if left out) -> image, code
         log_prob     image, seed -> log_prob, bits_per_dim, elbo
-        about        seed -> levels, image_shape, latent_dim, importance_samples, weights
+        about        seed -> levels, image_shape, latent_dim, importance_samples, weights;
+                     clusters                                   (where the prior has clusters)
 
     Each takes named inputs and gives a dict, batch first; `Signatures` has the shapes and units. A
     row's answer is a function of that row alone, so a server may batch requests and replicas agree.

@@ -16,7 +16,7 @@ class PNGSignatures:
     output pictures are black and white.
 
     A picture that is neither PNG nor JPEG, is broken, or has more than 2^24 pixels is answered by
-    NaN and a blank picture in its row.
+    NaN, the cluster -1 and a blank picture in its row.
 
     Args:
         functions: dict of the signatures by name.
@@ -98,8 +98,7 @@ def _png_size(data):
 
 
 def _only(readable, values):
-    """The values of the rows that could be read; NaN and blank images in the others."""
+    """The values of the rows that could be read; NaN, -1 or blank images in the others."""
     readable = tf.reshape(readable, [-1] + [1] * (values.shape.rank - 1))
-    return tf.where(
-        readable, values, tf.cast(math.nan if values.dtype.is_floating else 0, values.dtype)
-    )
+    nothing = {tf.uint8: 0, tf.int32: -1}.get(values.dtype, math.nan)
+    return tf.where(readable, values, tf.cast(nothing, values.dtype))

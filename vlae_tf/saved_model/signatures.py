@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from vlae_tf.noise import paired_normal, row_normal
 from vlae_tf.objectives.bounds import draw_code, log_weights
+from vlae_tf.priors import most_probable_clusters
 from vlae_tf.saved_model.png_signatures import PNGSignatures
 
 _DRAWS = 64
@@ -30,6 +31,10 @@ class Signatures:
     `about` gives facts about the model, the same in each row, so that a server may batch it too:
     `levels`, `image_shape`, `latent_dim`, `importance_samples`, and the SHA-256 of the `weights`.
 
+    A model whose prior has clusters answers `encode` with `cluster` and `cluster_probability` too,
+    the most probable cluster of each rung (-1 for a row that is answered by NaN), and `about` with
+    `clusters`, how many there are.
+
     Args:
         model: a `VAE`.
         importance_samples: K.
@@ -37,7 +42,8 @@ class Signatures:
     Shapes: `image` `(n, height, width, channels)`, uint8 of the model's levels; `seed` `(n,)`,
     int32; all else float32: `temperature` `(n,)`, the scale of the prior's noise; `code` and
     `scale` `(n, latent_dim)`, of the posterior; `code_bits` `(n,)`, bits; `log_prob` and `elbo`
-    `(n,)`, nats; `bits_per_dim` `(n,)`, of `log_prob`.
+    `(n,)`, nats; `bits_per_dim` `(n,)`, of `log_prob`; `cluster`, int32, and `cluster_probability`
+    `(n, rungs)`; `clusters` `(n, rungs)`, int32.
 
     Example:
         >>> import tensorflow as tf, vlae_tf
@@ -53,15 +59,20 @@ class Signatures:
     def __init__(self, model, importance_samples):
         self.model = model
         self.importance_samples = importance_samples
+        # A model of another class need not know of clusters.
+        self._cluster_log_probs = getattr(model, "cluster_log_probs", lambda code: [])
 
     def encode(self, image):
         images, valid = self._valid(image)
         posterior = self.model.posterior(images)
-        return {
-            "code": _only(valid, posterior.center()),
-            "scale": _only(valid, posterior.spread()),
-            "code_bits": _only(valid, self._code_bits(posterior)),
+        code = posterior.center()
+        answers = {
+            "code": code,
+            "scale": posterior.spread(),
+            "code_bits": self._code_bits(posterior),
+            **most_probable_clusters(self._cluster_log_probs(code)),
         }
+        return {name: _only(valid, value) for name, value in answers.items()}
 
     def decode(self, code, seed):
         code = tf.ensure_shape(code, (None, self.model.latent_dim))
@@ -110,6 +121,9 @@ class Signatures:
             "importance_samples": self.importance_samples,
             "weights": weights,
         }
+        clusters = self._cluster_log_probs(tf.zeros((1, self.model.latent_dim)))
+        if clusters:
+            facts["clusters"] = [each.shape[-1] for each in clusters]
         return {name: tf.repeat([fact], tf.size(seed), axis=0) for name, fact in facts.items()}
 
     def functions(self, xla=False, png=False, batch_size=None):
@@ -198,6 +212,7 @@ def _one_for_each(rows, values):
 
 
 def _only(valid, values):
-    """The values of the valid rows, and NaN in the others."""
+    """The values of the valid rows; in the others NaN, or -1 where values are integers."""
     valid = tf.reshape(valid, [-1] + [1] * (values.shape.rank - 1))
-    return tf.where(valid, values, math.nan)
+    nothing = math.nan if values.dtype.is_floating else -1
+    return tf.where(valid, values, tf.cast(nothing, values.dtype))

@@ -3,6 +3,7 @@
 from vlae_tf.training.averaged_evaluation import AveragedEvaluation
 from vlae_tf.training.averaged_optimizer import AveragedOptimizer, averaged
 from vlae_tf.training.checkpoint import Checkpoint
+from vlae_tf.training.clustering import Clustering
 from vlae_tf.training.collapse_warning import CollapseWarning
 from vlae_tf.training.driver import train
 from vlae_tf.training.nan_guard import NaNGuard
@@ -12,6 +13,7 @@ __all__ = [
     "AveragedEvaluation",
     "AveragedOptimizer",
     "Checkpoint",
+    "Clustering",
     "CollapseWarning",
     "NaNGuard",
     "averaged",

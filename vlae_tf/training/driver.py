@@ -14,9 +14,13 @@ from vlae_tf.runs.recipe import Recipe
 from vlae_tf.runs.run_record import RunRecord
 from vlae_tf.training.averaged_evaluation import AveragedEvaluation
 from vlae_tf.training.checkpoint import Checkpoint
+from vlae_tf.training.clustering import Clustering
 from vlae_tf.training.collapse_warning import CollapseWarning
 from vlae_tf.training.nan_guard import NaNGuard
 from vlae_tf.training.recipe_optimizer import recipe_optimizer
+
+# Images among whose codes clusters are found.
+_CLUSTERED = 5000
 
 
 def train(
@@ -96,6 +100,7 @@ def train(
                 NaNGuard(every=100 if keras.backend.backend() == "jax" else 1),
                 AveragedEvaluation(),
                 *([CollapseWarning()] if model.has_code else []),
+                *_clustering(data),
                 *extra,
                 history,
                 RunRecord(out, command, recipe.initial_weights, images=len(data.images)),
@@ -158,6 +163,11 @@ def _tensorboard(out):
             f"Received: tensorboard=True, on {keras.backend.backend()}"
         )
     return keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False)
+
+
+def _clustering(data):
+    epoch = data.recipe.clustering_epoch
+    return [] if epoch is None else [Clustering(epoch, data.first(_CLUSTERED))]
 
 
 # === The model's first weights ===

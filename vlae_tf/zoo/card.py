@@ -5,7 +5,11 @@ import pathlib
 
 from vlae_tf import catalogue
 from vlae_tf.datasets import DATASETS
+from vlae_tf.evaluation import rung_table
 from vlae_tf.evaluation.units import number_of_images
+from vlae_tf.models.folder import read_part
+from vlae_tf.posteriors import LadderPosterior
+from vlae_tf.priors import GaussianMixturePrior
 from vlae_tf.zoo.tables import control_sentence, facts, likelihood_table, remarks
 
 _CARD = """---
@@ -21,7 +25,7 @@ vlae = vlae_tf.zoo.load({source})  # pip install vlae_tf
 images = vlae.sample(16, seed=0)
 ```
 
-A Variational Lossy Autoencoder (Chen et al., ICLR 2017) for {dataset}: {parameters:,} parameters,
+{system} for {dataset}: {parameters:,} parameters,
 a code of {latent_dim} numbers, and {window}.
 
 ![Test images above what is drawn from their codes](reconstructions.png)
@@ -29,7 +33,7 @@ a code of {latent_dim} numbers, and {window}.
 Top row: test images. Below: images drawn from the code of each. What stays the same is in the code.
 
 ![Samples](samples.png)
-
+{rungs}
 ## Likelihood
 
 {binarisation} binarisation, split `{split}`, seed {seed} for noise and draw; nats an image unless
@@ -76,6 +80,8 @@ def card(name, folder):
     return _CARD.format(
         **told,
         name=name,
+        system=_system(folder),
+        rungs=_rungs(folder),
         front=_front_matter(name, told["dataset"], entry["licence"], metrics),
         source=json.dumps(entry["source"]),
         window=_window(entry),
@@ -134,6 +140,41 @@ def _window(entry):
     return f"a decoder whose window is {entry['window']}"
 
 
+def _system(folder):
+    prior, posterior = (read_part(folder, f"{name}_family") for name in ("prior", "posterior"))
+    if isinstance(prior, GaussianMixturePrior):
+        return (
+            "A ladder whose rungs have mixtures of Gaussians as priors (VLAC, Willetts et al., "
+            "2019, as repaired in MFCVAE, Falck et al., NeurIPS 2021)"
+        )
+    if isinstance(posterior, LadderPosterior):
+        return "A Variational Ladder Autoencoder (Zhao et al., ICML 2017)"
+    return "A Variational Lossy Autoencoder (Chen et al., ICLR 2017)"
+
+
+def _rungs(folder):
+    """What each rung of a ladder holds; nothing for other models."""
+    parts = []
+    if (folder / "manifolds.png").is_file():
+        parts.append(
+            "![A grid of images for each rung](manifolds.png)\n\n"
+            "In each grid one rung of two numbers changes; the others stay at the prior's centre."
+        )
+    if (folder / "clusters.png").is_file():
+        parts.append(
+            "![New images from each cluster](clusters.png)\n\n"
+            "New images from each cluster of the rung at the top, beside its weight in the prior "
+            "and its number; the other rungs are drawn from the prior."
+        )
+    if (folder / "rungs.json").is_file():
+        parts.append(
+            "What each rung tells alone (`vlae-tf rungs`; controls, other seeds and what the "
+            "columns mean: [docs/relatives](../../docs/relatives.md)):\n\n"
+            + rung_table([folder]).rstrip()
+        )
+    return "".join(f"\n{part}\n" for part in ["## Rungs", *parts]) if parts else ""
+
+
 def _licence(dataset):
     known = DATASETS.get(dataset)
     return f"Data: {known.licence}. {known.source}" if known else "Data: the user's own."
@@ -157,4 +198,6 @@ def _origin(recipe):
 def _fit(recipe):
     if recipe["train_split"] == "train+validation":
         return "A final fit to training and validation images together, as in the paper."
+    if "Ladder" in (recipe["model"].get("encoder") or {}).get("class_name", ""):
+        return "Trained on the training images alone."
     return "Trained on the training images alone; the paper's final fit adds the validation images."

@@ -9,11 +9,21 @@ import numpy as np
 
 from vlae_tf import catalogue
 from vlae_tf.datasets.own import read_numpy
-from vlae_tf.evaluation import plot_history, plot_reconstructions, plot_samples, write_metrics
+from vlae_tf.evaluation import (
+    plot_clusters,
+    plot_history,
+    plot_manifolds,
+    plot_reconstructions,
+    plot_samples,
+    write_metrics,
+)
 from vlae_tf.evaluation.run_metrics import log_prob_path
+from vlae_tf.evaluation.rung_plots import rung_sizes
 from vlae_tf.files import load_weights, read_metrics, sha256, write_text
 from vlae_tf.models import importance_weighted_log_prob
 from vlae_tf.models.folder import read_part
+from vlae_tf.posteriors import LadderPosterior
+from vlae_tf.priors import GaussianMixturePrior
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
 from vlae_tf.units import in_unit, unit
@@ -35,6 +45,8 @@ _COPIED = (
     "metrics.json",
     "history.csv",
 )
+# Each with the sha256 of the weights that it was measured with.
+_PROBES = ("probe.json", "rungs.json")
 
 
 def publish(run, folder, data_dir=None, licence=None):
@@ -76,15 +88,18 @@ def publish(run, folder, data_dir=None, licence=None):
         entry.mkdir()
         for path in [*(run / name for name in _COPIED), *log_probs]:
             shutil.copy(path, entry)
-        if _is_of(run / "probe.json", weights):
-            shutil.copy(run / "probe.json", entry)
+        for name in _PROBES:
+            if _is_of(run / name, weights):
+                shutil.copy(run / name, entry)
         np.savez_compressed(entry / "examples.npz", images=images[rows])
         model = store_weights(entry)
-        if not (entry / "probe.json").exists():  # the entry's own is kept, if it still holds
-            if _is_of(folder / "probe.json", sha256(entry / "model.weights.h5")):
-                shutil.copy(folder / "probe.json", entry)
+        stored = sha256(entry / "model.weights.h5")
+        for name in _PROBES:  # the entry's own are kept, if they still hold
+            if not (entry / name).exists() and _is_of(folder / name, stored):
+                shutil.copy(folder / name, entry)
         plot_reconstructions(model, images[rows][:12], entry / "reconstructions.png")
         plot_samples(model.sample(64, seed=0), entry / "samples.png", columns=16)
+        _plot_rungs(model, entry)
         draw_history(entry)
         write_entry(entry, _source(folder), licence)
         write_text(entry / "card.md", card(folder.name, entry))
@@ -95,7 +110,8 @@ def store_weights(entry):
     """Store the weights of an entry as float16, and measure how that changes log p(x).
 
     The change for the entry's examples goes into its metrics.json, under `stored`, and the new
-    sha256 into metrics.json and probe.json. The published likelihood stays as it was measured.
+    sha256 into metrics.json, probe.json and rungs.json. The published likelihood stays as it was
+    measured.
 
     Args:
         entry: folder with the files of an entry, its examples.npz too.
@@ -133,10 +149,10 @@ def store_weights(entry):
         write_metrics(
             entry / "metrics.json", metrics | {"weights_sha256": weights, "stored": stored}
         )
-        if (entry / "probe.json").is_file():
-            probe = json.loads((entry / "probe.json").read_text(encoding="utf-8"))
+        for path in filter(pathlib.Path.is_file, (entry / name for name in _PROBES)):
+            probe = json.loads(path.read_text(encoding="utf-8"))
             text = json.dumps(probe | {"weights_sha256": weights}, indent=2)
-            write_text(entry / "probe.json", text + "\n")
+            write_text(path, text + "\n")
     np.savez_compressed(entry / "examples.npz", images=images, log_prob=log_prob[:CHECKED])
     return model
 
@@ -152,6 +168,14 @@ def _source(folder):
     """What loads an entry in this folder: its name in the package's zoo, the path elsewhere."""
     zoo = catalogue.ZOO and catalogue.ZOO.resolve()
     return folder.name if folder.resolve().parent == zoo else str(folder)
+
+
+def _plot_rungs(model, entry):
+    """Pictures of what is in the rungs and clusters of a ladder; none of other models."""
+    if isinstance(model.posterior_family, LadderPosterior) and set(rung_sizes(model)) == {2}:
+        plot_manifolds(model, entry / "manifolds.png")
+    if isinstance(model.prior_family, GaussianMixturePrior):
+        plot_clusters(model, entry / "clusters.png")
 
 
 def draw_history(entry):

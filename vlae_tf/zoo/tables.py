@@ -5,7 +5,7 @@ import pathlib
 
 from vlae_tf import catalogue
 from vlae_tf.evaluation.units import control_nll, number_of_images
-from vlae_tf.files import read_metrics, write_text
+from vlae_tf.files import read_metrics, write_between, write_text
 from vlae_tf.units import rounded, unit
 
 # Published results on the test set, in nats, or bits/dim for CIFAR-10: the paper's (Chen et al.,
@@ -17,6 +17,9 @@ PUBLISHED = {
     "mnist_static": (79.03, _STATIC_MNIST),
     # "AF VAE": the autoregressive flow as prior, and a factorised decoder.
     "mnist_static_factorised": (79.30, _STATIC_MNIST),
+    # No likelihood was published for these.
+    "mnist_ladder": None,
+    "mnist_mixture_ladder": None,
     "mnist_dynamic": (78.53, "76.93, CR-NVAE (Sinha & Dieng, 2021)"),
     "omniglot": (89.83, "87.79, LSGM (Vahdat et al., 2021)"),
     "caltech101_silhouettes": (77.36, "77.36, VLAE (Chen et al., 2017)"),
@@ -59,7 +62,7 @@ def _table(title, rows):
 
 def published(name, dataset):
     """The paper's result for an entry, and the best that we know of; None if there is none."""
-    found = PUBLISHED.get(name) or PUBLISHED.get(dataset)
+    found = PUBLISHED.get(name, PUBLISHED.get(dataset))
     return found and (f"{found[0]:.2f}{_ON_OTHER_DATA.get(dataset, '')}", found[1])
 
 
@@ -89,14 +92,7 @@ def renew_table(readme):
     Raises:
         ValueError: if the README lacks the marks; it is left as it was.
     """
-    path = pathlib.Path(readme)
-    before, _, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not end:
-        raise ValueError(
-            f"`readme` must have the marks {_BEGIN} and {_END}. Received: readme={str(readme)!r}"
-        )
-    write_text(path, f"{before}{_BEGIN}\n{results_table()}{_END}{after}")
+    write_between("readme", pathlib.Path(readme), _BEGIN, _END, results_table())
 
 
 def results_page():

@@ -147,7 +147,8 @@ class Client:
         """Facts about the model, of which the server is asked once.
 
         A dict of `levels` (of a pixel: 2 or 256), `image_shape`, `latent_dim`, `importance_samples`
-        (of `log_prob`), and `weights`, their SHA-256 in hexadecimal digits.
+        (of `log_prob`), and `weights`, their SHA-256 in hexadecimal digits; for a model whose prior
+        has clusters also `clusters`, a list of their number in each rung.
         """
         if self._about is None:
             answer = self.predict("about", seed=[0])
