@@ -65,7 +65,8 @@ def load(name, dtype="float32"):
 
     Args:
         name: name of an entry, one of `zoo.list()`.
-        dtype: policy of the convolutions: "float32", or "mixed_bfloat16" where that is faster.
+        dtype: policy of the convolutions: "float32", or "mixed_bfloat16" where that is faster;
+            "float64" is for the whole model (see `vlae_tf.runs.load_run`).
 
     Raises:
         ValueError: for an unknown name, or weights that are not those that were evaluated.
