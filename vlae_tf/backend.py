@@ -100,7 +100,7 @@ def unshare(variables):
             variable.assign(jax.numpy.copy(variable.value))
 
 
-def scan(step, carry, inputs):
+def scan(step, carry, inputs, dtype="float32"):
     """`carry, output = step(carry, inputs[i])` for i = 0, 1, ...; the last carry, outputs stacked.
 
     `keras.ops.scan` wants outputs of the carry's shape on TensorFlow.
@@ -109,8 +109,7 @@ def scan(step, carry, inputs):
         step: `(carry, list of tensors) -> (carry, tensor)`.
         carry: a nest of tensors.
         inputs: tensors with equal static first dimension.
-
-    The outputs have the dtype of the carry's first tensor.
+        dtype: dtype of the outputs.
     """
     if BACKEND == "jax":
         return jax.lax.scan(step, carry, inputs)
@@ -124,7 +123,7 @@ def scan(step, carry, inputs):
     _, carry, outputs = tf.while_loop(
         lambda i, *_: i < count,
         body,
-        (0, carry, tf.TensorArray(tf.nest.flatten(carry)[0].dtype, count)),
+        (0, carry, tf.TensorArray(dtype, count)),
         maximum_iterations=count,
     )
     return carry, outputs.stack()

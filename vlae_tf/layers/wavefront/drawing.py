@@ -62,7 +62,7 @@ def draw(network, outputs, conditioning, choose, inputs, channels):
     blank = _blank(columns[1][0], channels)
     first, _ = run(0, blank, blank, columns[0][0])
     carry = blank, [ops.zeros_like(column) for column in first.state]
-    _, drawn = scan(step, carry, [np.arange(len(times)), *columns])
+    _, drawn = scan(step, carry, [np.arange(len(times)), *columns], blank.dtype)
     return front.images(drawn[ahead:])
 
 
