@@ -4,7 +4,10 @@
 on the JAX backend, where TensorFlow need not be installed.
 """
 
+import contextlib
+
 import keras
+import numpy as np
 
 BACKEND = keras.backend.backend()
 
@@ -13,6 +16,7 @@ if BACKEND == "tensorflow":
     import tensorflow_probability as tfp
 elif BACKEND == "jax":
     import jax
+    import jax.experimental
     import jax.interpreters.xla
 
     # TFP 0.25 looks this table up by a name that JAX 0.7 removed; the object itself is still there.
@@ -32,7 +36,31 @@ else:
 tfd = tfp.distributions
 tfb = tfp.bijectors
 TensorShape = tf.TensorShape
-float32 = tf.float32
+
+
+def full_precision(tensor):
+    """`tensor` in float32 or, if it is in float64, as it is.
+
+    That is the precision of log-probabilities and of all that they are made of, whatever the policy
+    of the networks.
+    """
+    tensor = keras.ops.convert_to_tensor(tensor)
+    double = keras.backend.standardize_dtype(tensor.dtype) == "float64"
+    return tensor if double else keras.ops.cast(tensor, "float32")
+
+
+def double_precision():
+    """A context in which float64 is what it says: JAX makes float32 of it elsewhere."""
+    return jax.enable_x64(True) if BACKEND == "jax" else contextlib.nullcontext()
+
+
+def check_double_precision():
+    """Raises a `ValueError` where float64 is not what it says."""
+    if BACKEND == "jax" and jax.numpy.result_type(float) != "float64":
+        raise ValueError(
+            "`dtype` may be float64 on JAX only with JAX_ENABLE_X64=1, or within "
+            "vlae_tf.backend.double_precision(). Received: dtype='float64'"
+        )
 
 
 def check_tensorflow(name):
@@ -84,7 +112,7 @@ def unshare(variables):
             variable.assign(jax.numpy.copy(variable.value))
 
 
-def scan(step, carry, inputs):
+def scan(step, carry, inputs, dtype="float32"):
     """`carry, output = step(carry, inputs[i])` for i = 0, 1, ...; the last carry, outputs stacked.
 
     `keras.ops.scan` wants outputs of the carry's shape on TensorFlow.
@@ -93,6 +121,7 @@ def scan(step, carry, inputs):
         step: `(carry, list of tensors) -> (carry, tensor)`.
         carry: a nest of tensors.
         inputs: tensors with equal static first dimension.
+        dtype: dtype of the outputs.
     """
     if BACKEND == "jax":
         return jax.lax.scan(step, carry, inputs)
@@ -106,10 +135,44 @@ def scan(step, carry, inputs):
     _, carry, outputs = tf.while_loop(
         lambda i, *_: i < count,
         body,
-        (0, carry, tf.TensorArray(tf.float32, count)),
+        (0, carry, tf.TensorArray(dtype, count)),
         maximum_iterations=count,
     )
     return carry, outputs.stack()
+
+
+def on_host(function, tensors, like):
+    """`function` of the tensors as NumPy arrays, run by Python at each step of a compiled loop.
+
+    Args:
+        function: function of arrays to one array, of the shape and dtype of `like`.
+        tensors: list of tensors.
+        like: a tensor.
+    """
+    if BACKEND == "jax":
+        tensors = [jax.numpy.asarray(tensor) for tensor in tensors]
+        kinds = [(tensor.shape, tensor.dtype) for tensor in tensors]
+
+        def run(*words):
+            arrays = (
+                np.ascontiguousarray(array).view(dtype).reshape(shape)
+                for array, (shape, dtype) in zip(words, kinds, strict=True)
+            )
+            return np.ascontiguousarray(function(*arrays), like.dtype).view("uint32")
+
+        # As words of 32 bits: the thread that runs a callback makes float32 of float64. The words
+        # of a number follow one another.
+        words = [jax.lax.bitcast_convert_type(tensor, "uint32") for tensor in tensors]
+        double = like.dtype.itemsize == 8
+        shape = (*like.shape[:-1], like.shape[-1] * (2 if double else 1))
+        outputs = jax.experimental.io_callback(
+            run, jax.ShapeDtypeStruct(shape, "uint32"), *words, ordered=True
+        )
+        if double:
+            outputs = outputs.reshape(*like.shape, 2)
+        return jax.lax.bitcast_convert_type(outputs, like.dtype)
+    outputs = tf.numpy_function(function, tensors, like.dtype)
+    return tf.ensure_shape(outputs, like.shape)
 
 
 def compiled(model, function):

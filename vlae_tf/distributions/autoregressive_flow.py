@@ -17,6 +17,7 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
     Args:
         steps: list of `MADE` layers over d inputs, the order reversed from one to the next.
         event_size: size d of the code.
+        dtype: "float32", or "float64" if that is the steps' own.
 
     Shapes: batch `()`, event `(d,)`; `log_prob` in nats.
 
@@ -36,7 +37,7 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
         al., "Masked Autoregressive Flow", 2017, equations 3 to 5.
     """
 
-    def __init__(self, steps, event_size, name="AutoregressiveFlow"):
+    def __init__(self, steps, event_size, dtype="float32", name="AutoregressiveFlow"):
         parameters = dict(locals())
         self._steps = list(steps)
         sizes = [step.event_size for step in self._steps]
@@ -47,7 +48,7 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
             )
         flows = [_Step(step) for step in self._steps]
         super().__init__(
-            tfd.Sample(tfd.Normal(loc=0.0, scale=1.0), sample_shape=[event_size]),
+            tfd.Sample(_standard_normal(dtype), sample_shape=[event_size]),
             tfb.Chain(flows[::-1]),
             name=name,
         )
@@ -66,7 +67,7 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
             if log_scale is not None:
                 code = code * ops.exp(-log_scale)
                 terms = terms - log_scale
-        return terms + tfd.Normal(loc=0.0, scale=1.0).log_prob(code)
+        return terms + self.distribution.distribution.log_prob(code)
 
     def _log_prob(self, code):
         # TFP's own way would run every step twice: for the inverse and for its determinant.
@@ -81,7 +82,11 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
 
     def spread(self):
         """1 in each dimension, the deviation of the noise; the codes' has no closed form."""
-        return ops.ones(self.event_shape[-1])
+        return ops.ones(self.event_shape[-1], self.dtype)
+
+
+def _standard_normal(dtype):
+    return tfd.Normal(loc=ops.zeros((), dtype), scale=ops.ones((), dtype))
 
 
 class _Step(tfb.MaskedAutoregressiveFlow):

@@ -1,6 +1,6 @@
 from keras import ops
 
-from vlae_tf.backend import TensorShape, float32, tfd, tfp
+from vlae_tf.backend import TensorShape, full_precision, tfd, tfp
 from vlae_tf.distributions.image_distribution import ImageDistribution
 from vlae_tf.layers.wavefront import draw
 
@@ -32,7 +32,7 @@ class AutoregressiveImages(ImageDistribution, tfd.Distribution):
         self.image_shape = tuple(image_shape)
         self.training = training
         super().__init__(
-            dtype=float32,
+            dtype=full_precision(conditioning).dtype,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
             validate_args=False,
             allow_nan_stats=True,
@@ -49,6 +49,10 @@ class AutoregressiveImages(ImageDistribution, tfd.Distribution):
 
     def scaled(self, images):
         """The network's input: levels, float32, scaled to -1..1."""
+        raise NotImplementedError
+
+    def pixels(self, parameters):
+        """The distribution of each pixel, from the network's outputs."""
         raise NotImplementedError
 
     def pixel_log_prob(self, parameters, images):
@@ -72,8 +76,8 @@ class AutoregressiveImages(ImageDistribution, tfd.Distribution):
         return list(self.image_shape)
 
     def parameters_of(self, images):
-        """The network's outputs for every pixel given the pixels before it, float32."""
-        return self._outputs(ops.cast(images, "float32"), self.conditioning)
+        """The network's outputs for every pixel given the pixels before it."""
+        return self._outputs(ops.cast(images, self.dtype), self.conditioning)
 
     def _outputs(self, images, conditioning, cache=None, current=None):
         kwargs = {}
@@ -81,16 +85,16 @@ class AutoregressiveImages(ImageDistribution, tfd.Distribution):
             cache.current = self.scaled(current)
             kwargs["cache"] = cache
         outputs = self.network(self.scaled(images), conditioning, training=self.training, **kwargs)
-        return ops.cast(outputs, "float32")
+        return full_precision(outputs)
 
     def _log_prob(self, images):
-        images = ops.cast(images, "float32")
+        images = ops.cast(images, self.dtype)
         if len(images.shape) == 3:
             # One image for the whole batch.
             images = images[None]
         if len(images.shape) > 4:
             return ops.stack([self._log_prob(image) for image in ops.unstack(images)])
-        # The last axes are summed in float32: the sum of 784 pixels does not fit in bfloat16.
+        # Summed in full precision: the sum of 784 pixels does not fit in bfloat16.
         return ops.sum(self.pixel_log_prob(self.parameters_of(images), images), axis=(1, 2))
 
     def _sample_n(self, n, seed=None):
@@ -110,19 +114,27 @@ class AutoregressiveImages(ImageDistribution, tfd.Distribution):
             known: images, `(batch, *image_shape)`.
             mask: boolean tensor, `(batch, *image_shape)`.
         """
-        rows = ops.shape(self.conditioning)[:1]
-
-        def batch_of(tensor, shape):
-            return ops.broadcast_to(ops.cast(tensor, "float32"), (*rows, *shape))
-
-        inputs = [batch_of(uniform, self.noise_shape)]
+        inputs = [(uniform, self.noise_shape)]
         if known is not None:
-            inputs += [batch_of(tensor, self.image_shape) for tensor in (known, mask)]
+            inputs += [(tensor, self.image_shape) for tensor in (known, mask)]
 
         def choose(parameters, uniform, known=None, mask=None):
             pixels = self.choose(parameters, uniform)
             return pixels if known is None else ops.where(mask > 0, known, pixels)
 
-        return draw(
-            self.network, self._outputs, self.conditioning, choose, inputs, self.image_shape[-1]
-        )
+        rows = ops.shape(self.conditioning)[:1]
+        inputs = [
+            ops.broadcast_to(ops.cast(tensor, self.dtype), (*rows, *shape))
+            for tensor, shape in inputs
+        ]
+        return self.drawn(choose, inputs)
+
+    def drawn(self, choose, inputs):
+        """The image whose pixels `choose` gives, column by column: see `layers.wavefront.draw`.
+
+        Args:
+            choose: function of the network's outputs, and of the inputs at the same places.
+            inputs: tensors `(batch, height, width, ...)` in the dtype of the distribution.
+        """
+        channels = self.image_shape[-1]
+        return draw(self.network, self._outputs, self.conditioning, choose, inputs, channels)

@@ -6,7 +6,7 @@ class CodeDistribution:
 
         z = from_noise(eps),    eps ~ N(0, I)
 
-    A code is one flat float32 vector of d numbers, and it is made of d standard normal numbers,
+    A code is one flat vector of d numbers, float32, and it is made of d standard normal numbers,
     whatever the distribution is. So training, importance-weighted evaluation, sampling and served
     models draw codes in one way. Mix this class in before a TFP distribution, which gives
     `log_prob`; only `from_noise` must be written.
@@ -50,7 +50,7 @@ class CodeDistribution:
         """
         batch = self.batch_shape_tensor()
         sizes = [batch[axis] for axis in range(len(self.batch_shape))]
-        return self.from_noise(ops.zeros((*sizes, self.event_shape[-1])))
+        return self.from_noise(ops.zeros((*sizes, self.event_shape[-1]), self.dtype))
 
     def spread(self):
         """How far codes lie from `center()`: the standard deviation of each dimension."""

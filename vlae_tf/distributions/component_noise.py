@@ -2,6 +2,8 @@ import math
 
 from keras import ops
 
+from vlae_tf.backend import full_precision
+
 
 def choose_component(logits, noise):
     """The component of a mixture at standard normal noise, and what is left of the noise.
@@ -26,15 +28,16 @@ def choose_component(logits, noise):
         >>> keras.ops.convert_to_numpy(one_hot)[:, 1].tolist()
         [0.0, 1.0]
     """
-    weights = ops.softmax(ops.stop_gradient(ops.cast(logits, "float32")), axis=-1)
+    logits = full_precision(logits)
+    weights = ops.softmax(ops.stop_gradient(logits), axis=-1)
     upper = ops.cumsum(weights, axis=-1)
-    uniform = 0.5 * (1.0 + ops.erf(ops.cast(noise, "float32") / math.sqrt(2.0)))[..., None]
+    uniform = 0.5 * (1.0 + ops.erf(ops.cast(noise, logits.dtype) / math.sqrt(2.0)))[..., None]
     # The last sum may be less than one by a rounding.
     index = ops.sum(ops.cast(upper[..., :-1] <= uniform, "int32"), axis=-1)
     # Where the noise rounds to the upper end, the last component that has a weight.
     places = ops.arange(logits.shape[-1], dtype="int32")
     index = ops.minimum(index, ops.max(ops.where(weights > 0, places, 0), axis=-1))
-    one_hot = ops.one_hot(index, logits.shape[-1], dtype="float32")
+    one_hot = ops.one_hot(index, logits.shape[-1], dtype=logits.dtype)
     weight = ops.sum(one_hot * weights, axis=-1)
     lower = ops.sum(one_hot * (upper - weights), axis=-1)
     inside = ops.clip((uniform[..., 0] - lower) / weight, 2.0**-24, 1.0 - 2.0**-24)

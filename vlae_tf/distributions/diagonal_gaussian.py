@@ -1,6 +1,4 @@
-from keras import ops
-
-from vlae_tf.backend import tfd, tfp
+from vlae_tf.backend import full_precision, tfd, tfp
 from vlae_tf.distributions.code_distribution import CodeDistribution
 
 
@@ -28,7 +26,7 @@ class DiagonalGaussian(CodeDistribution, tfd.Independent):
 
     def __init__(self, loc, scale, name="DiagonalGaussian"):
         parameters = dict(locals())
-        normal = tfd.Normal(loc=ops.cast(loc, "float32"), scale=ops.cast(scale, "float32"))
+        normal = tfd.Normal(loc=full_precision(loc), scale=full_precision(scale))
         super().__init__(normal, reinterpreted_batch_ndims=1, name=name)
         self._parameters = parameters
 

@@ -1,7 +1,7 @@
 import numpy as np
 from keras import ops
 
-from vlae_tf.backend import TensorShape, float32, tfd, tfp
+from vlae_tf.backend import TensorShape, full_precision, tfd, tfp
 from vlae_tf.checks import check_integer
 
 # The least logarithm of a scale, on the -1..1 scale of pixels: a ninth of a level of 256.
@@ -58,14 +58,14 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         name="DiscretisedLogisticMixture",
     ):
         parameters = dict(locals())
-        self.logits = ops.cast(logits, "float32")
-        self.loc = ops.cast(loc, "float32")
-        self.log_scale = ops.maximum(ops.cast(log_scale, "float32"), _LEAST_LOG_SCALE)
-        self.coefficients = None if coefficients is None else ops.cast(coefficients, "float32")
+        self.logits = full_precision(logits)
+        self.loc = full_precision(loc)
+        self.log_scale = ops.maximum(full_precision(log_scale), _LEAST_LOG_SCALE)
+        self.coefficients = None if coefficients is None else full_precision(coefficients)
         self.levels = levels
         self._check_shapes()
         super().__init__(
-            dtype=float32,
+            dtype=self.logits.dtype,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
             validate_args=False,
             allow_nan_stats=True,
@@ -148,7 +148,7 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         return [self.loc.shape[-2]]
 
     def _log_prob(self, x):
-        x = ops.cast(x, "float32")[..., None]
+        x = ops.cast(x, self.loc.dtype)[..., None]
         y, half = self._scaled(x), 1.0 / (self.levels - 1)
         inverse_scale = ops.exp(-self.log_scale)
         distance = self._distances(y)
@@ -172,11 +172,11 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         Deterministic: the noise through the inverse of the logistic's distribution function,
         rounded to the nearest level.
         """
-        uniform = ops.cast(uniform, "float32")
+        uniform = ops.cast(uniform, self.loc.dtype)
         cumulative = ops.cumsum(ops.softmax(self.logits, axis=-1), axis=-1)
         # The last sum may be less than one by a rounding.
         passed = ops.cast(cumulative[..., :-1] <= uniform[..., :1], "int32")
-        chosen = ops.one_hot(ops.sum(passed, axis=-1), self.logits.shape[-1], dtype="float32")
+        chosen = ops.one_hot(ops.sum(passed, axis=-1), self.logits.shape[-1], dtype=self.loc.dtype)
 
         def of_component(tensor):
             return ops.sum(tensor * chosen[..., None, :], axis=-1)

@@ -1,6 +1,6 @@
 from keras import ops
 
-from vlae_tf.backend import float32, tfd, tfp
+from vlae_tf.backend import full_precision, tfd, tfp
 from vlae_tf.distributions.factorised_images import FactorisedImages
 
 
@@ -28,7 +28,8 @@ class FactorisedBernoulli(FactorisedImages):
     def __init__(self, logits, name="FactorisedBernoulli"):
         parameters = dict(locals())
         # The sum over 784 pixels does not fit in bfloat16.
-        pixels = tfd.Bernoulli(logits=ops.cast(logits, "float32"), dtype=float32)
+        logits = full_precision(logits)
+        pixels = tfd.Bernoulli(logits=logits, dtype=logits.dtype)
         super().__init__(pixels, parameters, name)
 
     @classmethod
@@ -38,10 +39,11 @@ class FactorisedBernoulli(FactorisedImages):
     def _log_prob(self, images):
         # One softplus a pixel, which halves the time of a fully connected model's step: TFP takes
         # two and chooses.
-        signs = 1.0 - 2.0 * ops.cast(images, "float32")
         logits = self.distribution.logits
+        signs = 1.0 - 2.0 * ops.cast(images, logits.dtype)
         return -ops.sum(ops.softplus(signs * logits), axis=(-3, -2, -1))
 
     def choose(self, uniform):
         """The pixels at uniform noise: 1 where the noise is below the pixel's probability."""
-        return ops.cast(self.distribution.probs_parameter() > uniform, "float32")
+        probability = self.distribution.probs_parameter()
+        return ops.cast(probability > ops.cast(uniform, probability.dtype), probability.dtype)

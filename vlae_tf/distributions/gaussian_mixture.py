@@ -1,6 +1,6 @@
 from keras import ops
 
-from vlae_tf.backend import tfd, tfp
+from vlae_tf.backend import full_precision, tfd, tfp
 from vlae_tf.distributions.code_distribution import CodeDistribution
 from vlae_tf.distributions.component_noise import choose_component
 from vlae_tf.distributions.diagonal_gaussian import DiagonalGaussian
@@ -33,7 +33,7 @@ class GaussianMixture(CodeDistribution, tfd.MixtureSameFamily):
 
     def __init__(self, logits, loc, scale, name="GaussianMixture"):
         parameters = dict(locals())
-        logits, loc, scale = (ops.cast(value, "float32") for value in (logits, loc, scale))
+        logits, loc, scale = map(full_precision, (logits, loc, scale))
         self._logits, self._loc, self._scale = logits, loc, scale
         super().__init__(
             tfd.Categorical(logits=logits), tfd.MultivariateNormalDiag(loc, scale), name=name
@@ -95,5 +95,6 @@ class GaussianMixture(CodeDistribution, tfd.MixtureSameFamily):
 
     def center(self):
         """The mean of the component with the largest weight."""
-        best = ops.one_hot(ops.argmax(self._logits, axis=-1), self._logits.shape[-1])
+        best = ops.argmax(self._logits, axis=-1)
+        best = ops.one_hot(best, self._logits.shape[-1], dtype=self._logits.dtype)
         return ops.sum(best[..., None] * self._loc, axis=-2)

@@ -1,6 +1,6 @@
 from keras import ops
 
-from vlae_tf.backend import tfd, tfp
+from vlae_tf.backend import full_precision, tfd, tfp
 from vlae_tf.distributions.rung_distribution import RungDistribution
 
 
@@ -39,7 +39,7 @@ class HierarchicalGaussian(RungDistribution):
 
     def __init__(self, loc, scale, conditionals, rungs, upward=True, name="HierarchicalGaussian"):
         parameters = dict(locals())
-        self._loc, self._scale = (ops.cast(value, "float32") for value in (loc, scale))
+        self._loc, self._scale = map(full_precision, (loc, scale))
         self._conditionals = list(conditionals)
         if len(self._conditionals) != len(rungs) - 1:
             raise ValueError(
@@ -47,7 +47,7 @@ class HierarchicalGaussian(RungDistribution):
                 f"Received: {len(self._conditionals)} conditionals, rungs={rungs}"
             )
         self._order = list(range(len(rungs)))[:: 1 if upward else -1]
-        super().__init__(rungs, parameters, name)
+        super().__init__(rungs, self._loc.dtype, parameters, name)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
@@ -71,8 +71,8 @@ class HierarchicalGaussian(RungDistribution):
         code, terms = list(noise), 0.0
         for rung, loc, scale in self._chain(code):
             code[rung] = loc + scale * noise[rung]
-            normal = tfd.Normal(loc=0.0, scale=1.0).log_prob(noise[rung])
-            terms = terms + ops.sum(normal - ops.log(scale), axis=-1)
+            normal = tfd.Normal(loc=ops.zeros_like(scale), scale=ops.ones_like(scale))
+            terms = terms + ops.sum(normal.log_prob(noise[rung]) - ops.log(scale), axis=-1)
         return ops.concatenate(code, axis=-1), terms
 
     def log_prob_terms(self, code):

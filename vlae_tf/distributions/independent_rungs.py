@@ -32,7 +32,7 @@ class IndependentRungs(RungDistribution):
         if not self.rungs:
             refuse("rungs", "one or more distributions", rungs)
         sizes = [int(rung.event_shape[-1]) for rung in self.rungs]
-        super().__init__(sizes, parameters, name)
+        super().__init__(sizes, self.rungs[0].dtype, parameters, name)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):

@@ -1,5 +1,6 @@
 from keras import ops
 
+from vlae_tf.backend import tfd
 from vlae_tf.distributions.autoregressive_images import AutoregressiveImages
 
 
@@ -40,12 +41,16 @@ class PixelCNNBernoulli(AutoregressiveImages):
     def scaled(self, images):
         return 2.0 * images - 1.0
 
+    def pixels(self, parameters):
+        """The distribution of each channel of each pixel, from the network's outputs."""
+        return tfd.Bernoulli(logits=parameters, dtype=parameters.dtype)
+
     def pixel_log_prob(self, parameters, images):
         return ops.sum(images * parameters - ops.softplus(parameters), axis=-1)
 
     def choose(self, parameters, uniform):
         """1 where the noise is below the pixel's probability."""
-        return ops.cast(ops.sigmoid(parameters) > uniform, "float32")
+        return ops.cast(ops.sigmoid(parameters) > uniform, parameters.dtype)
 
     def _mode(self):
         """The greedy image: each pixel in turn at its most probable value, given those before."""

@@ -87,24 +87,24 @@ class PixelCNNLogisticMixture(AutoregressiveImages):
     def scaled(self, images):
         images = 2.0 * images / (self.levels - 1) - 1.0
         if self.grey_window and self.image_shape[-1] == 3:
-            weights = ops.convert_to_tensor(_LUMINANCE, "float32")
+            weights = ops.convert_to_tensor(_LUMINANCE, images.dtype)
             images = ops.sum(images * weights, axis=-1, keepdims=True)
         return images
 
     def pixel_log_prob(self, parameters, images):
         if not self._ordered:
-            return self._pixels(parameters).log_prob(images)
-        return ops.sum(self._pixels(parameters).log_prob(images[..., None]), axis=-1)
+            return self.pixels(parameters).log_prob(images)
+        return ops.sum(self.pixels(parameters).log_prob(images[..., None]), axis=-1)
 
     def choose(self, parameters, uniform):
         """The levels at uniform noise: for each mixture one number for the component, and one for
         each of its channels."""
         if not self._ordered:
-            return self._pixels(parameters).from_noise(uniform)
+            return self.pixels(parameters).from_noise(uniform)
         uniform = _by_channel(uniform, self.image_shape[-1])
-        return self._pixels(parameters).from_noise(uniform)[..., 0]
+        return self.pixels(parameters).from_noise(uniform)[..., 0]
 
-    def _pixels(self, parameters):
+    def pixels(self, parameters):
         """The mixture of each pixel or, where the network orders the channels, of each channel."""
         channels = self.image_shape[-1]
         if self._ordered:

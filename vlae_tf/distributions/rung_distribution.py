@@ -1,4 +1,4 @@
-from vlae_tf.backend import float32, split_sizes, tfd
+from vlae_tf.backend import split_sizes, tfd
 from vlae_tf.distributions.code_distribution import CodeDistribution
 
 
@@ -9,6 +9,7 @@ class RungDistribution(CodeDistribution, tfd.Distribution):
 
     Args:
         sizes: sizes of the rungs, from the bottom up.
+        dtype: dtype of codes and log-densities.
         parameters: dict of the arguments of the subclass.
         name: name of the distribution.
 
@@ -18,10 +19,10 @@ class RungDistribution(CodeDistribution, tfd.Distribution):
         Burda et al., "Importance Weighted Autoencoders", 2016, equations 1 and 2.
     """
 
-    def __init__(self, sizes, parameters, name):
+    def __init__(self, sizes, dtype, parameters, name):
         self._sizes = list(sizes)
         super().__init__(
-            dtype=float32,
+            dtype=dtype,
             reparameterization_type=tfd.FULLY_REPARAMETERIZED,
             validate_args=False,
             allow_nan_stats=True,

@@ -1,4 +1,4 @@
-"""Activations that compute in float32 whatever the policy, and the halves that a gate takes.
+"""Activations that compute in full precision whatever the policy, and the halves that a gate takes.
 
 Why not Keras' own: where no convolution comes right before, float32 is a third faster than
 TensorFlow's bfloat16 kernels on a CPU, and rounds once.
@@ -6,7 +6,7 @@ TensorFlow's bfloat16 kernels on a CPU, and rounds once.
 
 from keras import ops
 
-from vlae_tf.backend import set_apart
+from vlae_tf.backend import full_precision, set_apart
 
 
 def elu(inputs):
@@ -14,12 +14,12 @@ def elu(inputs):
 
     Right after a convolution `keras.ops.elu` is faster: TensorFlow makes one kernel of both.
     """
-    return ops.cast(ops.elu(set_apart(ops.cast(inputs, "float32"))), inputs.dtype)
+    return ops.cast(ops.elu(set_apart(full_precision(inputs))), inputs.dtype)
 
 
 def sigmoid(inputs):
     """`1 / (1 + exp(-x))`, in the dtype of `inputs`."""
-    return ops.cast(ops.sigmoid(ops.cast(inputs, "float32")), inputs.dtype)
+    return ops.cast(ops.sigmoid(full_precision(inputs)), inputs.dtype)
 
 
 def positive_scale(inputs):

@@ -1,7 +1,7 @@
 import numpy as np
 from keras import ops
 
-from vlae_tf.backend import add_bias
+from vlae_tf.backend import add_bias, full_precision
 from vlae_tf.checks import check_flag, check_initializer
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 
@@ -109,12 +109,12 @@ class KernelLayer(ConfiguredLayer):
     def _tap(self, row, column):
         """The kernel at one place, `(channels, filters)`."""
         # As a convolution in half precision has it: rounded factors, summed in full precision.
-        return ops.cast(ops.cast(self.kernel[row, column], self.compute_dtype), "float32")
+        return full_precision(ops.cast(self.kernel[row, column], self.compute_dtype))
 
     def _sum_of_products(self, columns, matrices):
         # One product for each tap: to join the columns first takes longer than to multiply them.
         products = [
-            ops.matmul(ops.cast(ops.reshape(column, (-1, column.shape[-1])), "float32"), matrix)
+            ops.matmul(full_precision(ops.reshape(column, (-1, column.shape[-1]))), matrix)
             for column, matrix in zip(columns, matrices, strict=True)
         ]
         shape = (-1, columns[0].shape[1], 1, matrices[0].shape[-1])
@@ -122,7 +122,7 @@ class KernelLayer(ConfiguredLayer):
 
     def _initialize_from(self, inputs):
         self.gain.assign(ops.ones(self.gain.shape))
-        outputs = ops.cast(self._linear(inputs), "float32")
+        outputs = full_precision(self._linear(inputs))
         axes = list(range(outputs.ndim - 1))
         mean, deviation = ops.mean(outputs, axis=axes), ops.std(outputs, axis=axes)
         # An output that the mask cuts off from its inputs has nothing to be scaled by.

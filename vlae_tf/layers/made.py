@@ -179,7 +179,7 @@ class MADE(ConfiguredLayer):
 
         sums = [batch + ops.convert_to_tensor(layer.bias) for layer in layers]
         noise = ops.take(ops.transpose(noise), order, axis=0)
-        _, x = scan(step, sums, [order.astype("int32"), noise, *units])
+        _, x = scan(step, sums, [order.astype("int32"), noise, *units], noise.dtype)
         return ops.take(ops.transpose(x), self._ranks, axis=1)
 
     def compute_output_spec(self, x, context=None):

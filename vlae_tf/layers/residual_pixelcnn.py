@@ -86,8 +86,8 @@ class ResidualPixelCNN(CompositeLayer):
             ResidualBlock(filters, kernel_size=1, **self._block_options(index))
             for index in range((depth - 1) // 2 * pointwise_blocks)
         ]
-        # The parameters of a distribution are float32 whatever the policy.
-        self._output = Conv2D(output_channels, 1, **{**options, "dtype": "float32"})
+        # The parameters of a distribution are of full precision whatever the policy.
+        self._output = Conv2D(output_channels, 1, **{**options, "dtype": self.variable_dtype})
 
     @property
     def receptive_field(self):

@@ -44,8 +44,8 @@ class StackedPixelCNN(CompositeLayer):
         ]
 
     def _make_output(self):
-        # The parameters of a distribution are float32 whatever the policy.
-        options = {**self._options(), "dtype": "float32"}
+        # The parameters of a distribution are of full precision whatever the policy.
+        options = {**self._options(), "dtype": self.variable_dtype}
         return pointwise(self.output_channels, self.groups, **options)
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):

@@ -1,5 +1,4 @@
-from keras import ops
-
+from vlae_tf.backend import full_precision
 from vlae_tf.checks import check_flag
 from vlae_tf.layers import Conv2D
 from vlae_tf.likelihoods.likelihood import Likelihood
@@ -30,7 +29,9 @@ class FactorisedLikelihood(Likelihood):
     def __init__(self, image_shape, projection=True, **kwargs):
         super().__init__(image_shape, **kwargs)
         self.projection = check_flag(projection, "projection")
-        self._output = Conv2D(self._parameter_count(), 1, dtype="float32") if projection else None
+        self._output = (
+            Conv2D(self._parameter_count(), 1, dtype=self.variable_dtype) if projection else None
+        )
 
     def _parameter_count(self):
         raise NotImplementedError
@@ -53,7 +54,7 @@ class FactorisedLikelihood(Likelihood):
     def call(self, maps, images=None, training=False):
         # The arguments of `PixelCNNLikelihood`, though no pixel depends on the image.
         if self._output is None:
-            return ops.cast(maps, "float32") + self._bias
+            return full_precision(maps) + self._bias
         return self._output(maps)
 
     def compute_output_shape(self, maps_shape, images_shape=None):

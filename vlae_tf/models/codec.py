@@ -49,7 +49,7 @@ class Codec:
                 window of a known pixel must be known too (for example the first rows). A pixel's
                 channels are known together or not at all.
         """
-        code = np.asarray(code, "float32")
+        code = np.asarray(code, self.variable_dtype)
         if code.ndim != 2 or code.shape[1] != self.latent_dim or not len(code):
             raise ValueError(
                 f"`code` must have shape (batch, {self.latent_dim}), with at least one row. "
@@ -90,7 +90,7 @@ class Codec:
         """
         check_integer(n, "n", least=1)
         check_number(temperature, "temperature", least=0)
-        temperatures = np.full(n, temperature, "float32")
+        temperatures = np.full(n, temperature, self.variable_dtype)
         return self.run_rows(
             "sample",
             lambda s, t: self.sample_rows(s, t)[0],
@@ -137,6 +137,7 @@ class Codec:
     def sample_rows(self, seeds, temperatures):
         """`sample` on tensors, for use inside graphs: images and codes, one seed and temperature
         a row."""
-        noise = row_normal(seeds, (self.latent_dim,)) * ops.expand_dims(temperatures, -1)
+        noise = row_normal(seeds, (self.latent_dim,))
+        noise = ops.cast(noise, self.variable_dtype) * ops.expand_dims(temperatures, -1)
         code = self.prior().from_noise(noise)
         return self.decode_rows(code, seeds), code

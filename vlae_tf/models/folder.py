@@ -5,11 +5,12 @@ import json
 import keras
 
 from vlae_tf._version import __version__
+from vlae_tf.backend import check_double_precision
 from vlae_tf.checks import check_dtype
 from vlae_tf.files import load_weights, read_metrics, sha256
 from vlae_tf.models.allowed import check_classes
 
-# These compute in the model's policy; what else a model has keeps float32.
+# These compute in the model's policy; what else a model has keeps float32, unless all is float64.
 _OF_ANY_DTYPE = ("dtype", "encoder", "decoder", "likelihood_family")
 
 
@@ -22,6 +23,7 @@ def read_model(folder, kind, dtype=None, with_weights=True):
         folder: `pathlib.Path` of a folder with `config.json` and `model.weights.h5`.
         kind: class that the model must be of.
         dtype: policy of the networks, "float32" or "mixed_bfloat16"; that of the config by default.
+            "float64" is that of the whole model.
         with_weights: whether to load the weights; without, they are as before training.
 
     Raises:
@@ -31,7 +33,7 @@ def read_model(folder, kind, dtype=None, with_weights=True):
     """
     path = folder / "config.json"
     if dtype is not None:
-        check_dtype(dtype)
+        check_double_precision() if dtype == "float64" else check_dtype(dtype)
     if with_weights:
         _check_evaluated(folder)
     try:
@@ -39,7 +41,7 @@ def read_model(folder, kind, dtype=None, with_weights=True):
         _check_version(config.pop("vlae_tf_version", None))
         config.pop("compile_config", None)
         if dtype is not None:
-            for part in _OF_ANY_DTYPE:
+            for part in config["config"] if dtype == "float64" else _OF_ANY_DTYPE:
                 config["config"][part] = _with_policy(config["config"][part], dtype)
         check_classes(config)
         model = keras.saving.deserialize_keras_object(config)

@@ -41,7 +41,7 @@ class ImageModel(keras.Model):
 
     def valid_pixels(self, images):
         """For each pixel, whether it is a whole number from 0 to levels - 1."""
-        pixels = ops.cast(images, "float32")
+        pixels = ops.cast(images, self.variable_dtype)
         inside = ops.logical_and(pixels >= 0, pixels <= self.levels - 1)
         return ops.logical_and(inside, ops.equal(pixels, ops.floor(pixels)))
 

@@ -145,5 +145,6 @@ def importance_weighted_terms(
 def _log_w_and_kl(model, images, noise):
     """log w and log q(z | x) - log p(z) of images at noise `(batch, samples, latent_dim)`; two
     tensors `(batch, samples)`, nats."""
-    weights = log_weights(model, images, ops.transpose(noise, (1, 0, 2)))
+    noise = ops.cast(ops.transpose(noise, (1, 0, 2)), model.variable_dtype)
+    weights = log_weights(model, images, noise)
     return ops.transpose(weights.log_w), ops.transpose(weights.kl)

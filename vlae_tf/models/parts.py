@@ -65,8 +65,10 @@ def check_names(objective, terms):
 
 def build_parts(model):
     """Builds the parts on symbolic images, and checks that what they give fits together."""
-    rows = keras.KerasTensor((None, model.latent_dim), dtype="float32")
-    features = model.encoder(keras.KerasTensor((None, *model.image_shape), dtype="float32"))
+    rows = keras.KerasTensor((None, model.latent_dim), dtype=model.variable_dtype)
+    features = model.encoder(
+        keras.KerasTensor((None, *model.image_shape), dtype=model.variable_dtype)
+    )
     model.posterior_family(features)
     maps = model.decoder(rows)
     if tuple(maps.shape[1:3]) != model.image_shape[:2]:
@@ -81,7 +83,12 @@ def build_parts(model):
 
     checks = _Checks(model)
     # Two rows: TFP's JAX substrate takes no batch of unknown size.
-    checks(*(keras.KerasTensor((2, *tensor.shape[1:])) for tensor in (features, rows, maps)))
+    checks(
+        *(
+            keras.KerasTensor((2, *tensor.shape[1:]), tensor.dtype)
+            for tensor in (features, rows, maps)
+        )
+    )
     if checks.error is not None:
         raise checks.error
 
@@ -93,7 +100,7 @@ class _Checks(keras.layers.Layer):
     """
 
     def __init__(self, model):
-        super().__init__(dtype="float32")
+        super().__init__(dtype=model.variable_dtype)
         self._run = lambda *tensors: _check_distributions(model, *tensors)
         self.error = None
 

@@ -3,6 +3,7 @@ import numpy as np
 from keras import ops
 
 from vlae_tf import catalogue
+from vlae_tf.backend import full_precision
 from vlae_tf.checks import check_batch_shape, check_image_shape, check_integer
 from vlae_tf.layers import initialize_from_data
 from vlae_tf.models.allowed import check_classes
@@ -152,8 +153,8 @@ class VAE(Codec, ImageModel):
 
     def posterior(self, images, training=False):
         """q(z | x), a `CodeDistribution`: batch `(batch,)`, event `(latent_dim,)`."""
-        scaled = 2.0 * ops.cast(images, "float32") / (self.levels - 1) - 1.0
-        features = ops.cast(self.encoder(scaled, training=training), "float32")
+        scaled = 2.0 * ops.cast(images, self.variable_dtype) / (self.levels - 1) - 1.0
+        features = full_precision(self.encoder(scaled, training=training))
         parameters = self.posterior_family(features)
         parameters = self.posterior_family.refine(parameters, images, self)
         return self.posterior_family.distribution(parameters)
@@ -204,7 +205,7 @@ class VAE(Codec, ImageModel):
         for name, value in bits.items():
             self._trackers[name].update_state(value)
         # Losses that the parts add, such as regularisers.
-        loss = sum((ops.cast(added, "float32") for added in self.losses), start=terms["loss"])
+        loss = sum((full_precision(added) for added in self.losses), start=terms["loss"])
         return ops.where(ops.all(valid), loss, float("nan"))
 
     def get_config(self):

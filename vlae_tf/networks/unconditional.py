@@ -52,7 +52,7 @@ class Unconditional(keras.layers.Layer):
     def call(self, inputs, training=False):
         # A code of size 0 would say as little, but oneDNN ends the process at a product over
         # nothing.
-        code = ops.zeros((1, self._code_size), dtype="float32")
+        code = ops.zeros((1, self._code_size), dtype=self.variable_dtype)
         maps = self.decoder(code, training=training)
         return ops.broadcast_to(maps, (ops.shape(inputs)[0], *maps.shape[1:]))
 

@@ -43,7 +43,7 @@ class GaussianPosterior(Posterior):
         self.code_shape = None if code_shape is None else check_code_shape(code_shape, latent_dim)
         # A dense layer over the channels is a 1x1 convolution.
         outputs = latent_dim if self.code_shape is None else self.code_shape[-1]
-        self._dense = Dense(2 * outputs, dtype="float32")
+        self._dense = Dense(2 * outputs, dtype=self.variable_dtype)
 
     def build(self, input_shape):
         if self.code_shape is not None:
@@ -70,7 +70,7 @@ class GaussianPosterior(Posterior):
         return {"loc": loc, "scale": positive_scale(raw_scale)}
 
     def compute_output_spec(self, features):
-        output = keras.KerasTensor((features.shape[0], self.latent_dim), dtype="float32")
+        output = keras.KerasTensor((features.shape[0], self.latent_dim), dtype=self.variable_dtype)
         return {"loc": output, "scale": output}
 
     def distribution(self, parameters):

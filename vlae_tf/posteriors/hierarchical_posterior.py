@@ -47,9 +47,10 @@ class HierarchicalPosterior(Posterior):
         # Known at once, also where a single rung has no use for it.
         check_activation(activation)
         self.activation = activation
-        self._first = GaussianPosterior(self.rungs[0])
+        self._first = GaussianPosterior(self.rungs[0], dtype=self.variable_dtype)
         self._conditionals = [
-            ConditionalGaussian(size, units, activation) for size in self.rungs[1:]
+            ConditionalGaussian(size, units, activation, dtype=self.variable_dtype)
+            for size in self.rungs[1:]
         ]
 
     def build(self, input_shape):

@@ -48,7 +48,7 @@ class IAFPosterior(GaussianPosterior):
         self.hidden_units = list(hidden_units)
         self.context_size = context_size
         self.mean_only = check_flag(mean_only, "mean_only")
-        self._context = Dense(context_size, dtype="float32")
+        self._context = Dense(context_size, dtype=self.variable_dtype)
         self._steps = [
             MADE(
                 latent_dim,
@@ -57,7 +57,7 @@ class IAFPosterior(GaussianPosterior):
                 order="reverse" if index % 2 else "forward",
                 activation="elu",
                 context_size=context_size,
-                dtype="float32",
+                dtype=self.variable_dtype,
             )
             for index in range(steps)
         ]
@@ -72,7 +72,9 @@ class IAFPosterior(GaussianPosterior):
         return {**super().call(features), "context": self._context(features)}
 
     def compute_output_spec(self, features):
-        context = keras.KerasTensor((features.shape[0], self.context_size), dtype="float32")
+        context = keras.KerasTensor(
+            (features.shape[0], self.context_size), dtype=self.variable_dtype
+        )
         return {**super().compute_output_spec(features), "context": context}
 
     def distribution(self, parameters):

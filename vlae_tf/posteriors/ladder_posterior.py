@@ -46,7 +46,7 @@ class LadderPosterior(Posterior):
         self.feature_sizes = check_integers(
             feature_sizes, "feature_sizes", least=1, length=len(self.rungs)
         )
-        self._heads = [GaussianPosterior(size) for size in self.rungs]
+        self._heads = [GaussianPosterior(size, dtype=self.variable_dtype) for size in self.rungs]
 
     def build(self, input_shape):
         if input_shape[-1] != sum(self.feature_sizes):
@@ -66,7 +66,7 @@ class LadderPosterior(Posterior):
         }
 
     def compute_output_spec(self, features):
-        output = keras.KerasTensor((features.shape[0], self.latent_dim), dtype="float32")
+        output = keras.KerasTensor((features.shape[0], self.latent_dim), dtype=self.variable_dtype)
         return {"loc": output, "scale": output}
 
     def distribution(self, parameters):

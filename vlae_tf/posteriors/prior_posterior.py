@@ -32,10 +32,16 @@ class PriorPosterior(Posterior):
     """
 
     def call(self, features):
-        return {"loc": ops.zeros((ops.shape(features)[0], self.latent_dim), dtype="float32")}
+        return {
+            "loc": ops.zeros((ops.shape(features)[0], self.latent_dim), dtype=self.variable_dtype)
+        }
 
     def compute_output_spec(self, features):
-        return {"loc": keras.KerasTensor((features.shape[0], self.latent_dim), dtype="float32")}
+        return {
+            "loc": keras.KerasTensor(
+                (features.shape[0], self.latent_dim), dtype=self.variable_dtype
+            )
+        }
 
     def distribution(self, parameters):
         """The standard normal, a `DiagonalGaussian`."""

@@ -34,7 +34,7 @@ class AutoregressiveFlowPrior(Prior):
                 mean_only=mean_only,
                 order="reverse" if index % 2 else "forward",
                 weight_norm=weight_norm,
-                dtype="float32",
+                dtype=self.variable_dtype,
             )
             for index in range(steps)
         ]
@@ -44,4 +44,4 @@ class AutoregressiveFlowPrior(Prior):
 
     def distribution(self):
         """The prior, an `AutoregressiveFlow`."""
-        return AutoregressiveFlow(self._steps, self.latent_dim)
+        return AutoregressiveFlow(self._steps, self.latent_dim, self.variable_dtype)

@@ -44,14 +44,17 @@ class HierarchicalPrior(Prior):
         check_activation(activation)
         self.activation = activation
         downward = self.rungs[::-1]
-        self._conditionals = [ConditionalGaussian(size, units, activation) for size in downward[1:]]
+        self._conditionals = [
+            ConditionalGaussian(size, units, activation, dtype=self.variable_dtype)
+            for size in downward[1:]
+        ]
         for size, conditional in zip(downward[:-1], self._conditionals, strict=True):
             conditional.build((None, size))
         self.built = True
 
     def distribution(self):
         """The `HierarchicalGaussian` of the layers' weights."""
-        top = ops.zeros(self.rungs[-1])
+        top = ops.zeros(self.rungs[-1], self.variable_dtype)
         return HierarchicalGaussian(
             top, ops.ones_like(top), self._conditionals, self.rungs, upward=False
         )

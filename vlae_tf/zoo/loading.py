@@ -15,7 +15,8 @@ def load(source, dtype="float32"):
     Args:
         source: name of an entry, one of `zoo.list()`; or the folder of an entry or a run; or
             "hf://user/name".
-        dtype: policy of the convolutions: "float32", or "mixed_bfloat16" where that is faster.
+        dtype: policy of the convolutions: "float32", or "mixed_bfloat16" where that is faster;
+            "float64" is for the whole model (see `vlae_tf.runs.load_run`).
 
     Raises:
         ValueError: for an unknown name, or weights that are not those that were evaluated.

@@ -30,26 +30,17 @@ def draw(network, outputs, conditioning, choose, inputs, channels):
         Images `(batch, height, width, channels)`.
     """
     height, width = conditioning.shape[1:3]
-    slope = network.receptive_field.slope
     # A group is right once those before it are, and is then drawn again, to the same values.
     groups = getattr(network, "groups", 1)
-    if "cache" not in inspect.signature(network.call).parameters:
-        return Wavefront(height, width, slope).fill(
+    if not draws_by_columns(network):
+        return Wavefront(height, width, network.receptive_field.slope).fill(
             lambda images: choose(outputs(images, conditioning), *inputs),
             _blank(inputs[0], channels),
             rounds=groups,
         )
 
-    masked = [layer for layer in network._flatten_layers() if hasattr(layer, "slope")]
-    front = Wavefront(
-        height,
-        width,
-        slope=max(slope, *(layer.slope for layer in masked)),
-        side=max(layer.kernel_size[1] // 2 for layer in masked),
-    )
-    # Some layers run ahead of the pixels: they start before the first of them.
-    ahead = getattr(network, "lookahead", 0)
-    times = np.arange(-ahead, front.steps)
+    front, times = column_order(network, height, width)
+    ahead = -times[0]
     _, inside = front.places(np.arange(-ahead - 1, front.steps + ahead))
     inside = ops.convert_to_tensor(inside[:, :, None, None].astype("float32"))
 
@@ -71,8 +62,26 @@ def draw(network, outputs, conditioning, choose, inputs, channels):
     blank = _blank(columns[1][0], channels)
     first, _ = run(0, blank, blank, columns[0][0])
     carry = blank, [ops.zeros_like(column) for column in first.state]
-    _, drawn = scan(step, carry, [np.arange(len(times)), *columns])
+    _, drawn = scan(step, carry, [np.arange(len(times)), *columns], blank.dtype)
     return front.images(drawn[ahead:])
+
+
+def draws_by_columns(network):
+    """Whether a network runs column by column: its `call` takes a `cache`."""
+    return "cache" in inspect.signature(network.call).parameters
+
+
+def column_order(network, height, width):
+    """The `Wavefront` along which such a network is drawn from, and the time of each step."""
+    masked = [layer for layer in network._flatten_layers() if hasattr(layer, "slope")]
+    front = Wavefront(
+        height,
+        width,
+        slope=max(network.receptive_field.slope, *(layer.slope for layer in masked)),
+        side=max(layer.kernel_size[1] // 2 for layer in masked),
+    )
+    # Some layers run ahead of the pixels: they start before the first of them.
+    return front, np.arange(-getattr(network, "lookahead", 0), front.steps)
 
 
 def _blank(tensor, channels):
