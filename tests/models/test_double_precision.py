@@ -8,9 +8,9 @@ from keras import ops
 from tests.systems import PARTS, SHAPE, SIZE, make_system
 from tests.tiny import all_images, numpy_of
 from vlae_tf.backend import double_precision
+from vlae_tf.models.folder import model_config
 from vlae_tf.objectives import log_weights
 from vlae_tf.runs import load_run
-from vlae_tf.runs.load import model_config
 
 
 def in_double(model, folder):
