@@ -171,6 +171,27 @@ def probe(
 
 
 @app.command()
+def compare(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Entries or runs; the first is what the others are compared with."),
+    ],
+    page: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Page to update with the table; by default it is printed."),
+    ] = None,
+):
+    """Evaluated runs side by side: likelihoods of the same images, KL, active units."""
+    from vlae_tf import evaluation, zoo
+
+    folders = [zoo.locate(source) for source in sources]
+    if page is None:
+        print(evaluation.comparison_table(folders), end="")
+    else:
+        evaluation.renew_comparison(page, folders)
+
+
+@app.command()
 def rungs(
     sources: Annotated[
         list[str], typer.Argument(help="Entries or runs; those of other seeds share a row.")

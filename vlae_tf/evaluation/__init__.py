@@ -1,6 +1,7 @@
 """Evaluation: likelihood, length of the code, pictures and probes of trained models."""
 
 from vlae_tf.evaluation.clustering import clustering_accuracy
+from vlae_tf.evaluation.comparison import comparison_table, renew_comparison
 from vlae_tf.evaluation.lossy import compare_windows
 from vlae_tf.evaluation.metrics import active_units, evaluate
 from vlae_tf.evaluation.plots import plot_history, plot_reconstructions, plot_rows, plot_samples
@@ -14,6 +15,7 @@ __all__ = [
     "active_units",
     "clustering_accuracy",
     "compare_windows",
+    "comparison_table",
     "evaluate",
     "evaluate_run",
     "linear_probe",
@@ -25,6 +27,7 @@ __all__ = [
     "plot_samples",
     "probe_run",
     "probe_rungs",
+    "renew_comparison",
     "renew_rung_table",
     "rung_table",
     "slant",

@@ -1,0 +1,66 @@
+"""Runs side by side: rows of what was measured, and differences over the same images."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from vlae_tf.evaluation import comparison_table, renew_comparison
+
+
+@pytest.fixture
+def runs(tiny_run, tmp_path):
+    """The tiny run, and another whose images are each likelier by one nat or two."""
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        shutil.copytree(tiny_run, folder)
+    metrics = json.loads((folders[1] / "metrics.json").read_text())
+    block = metrics["likelihood"][0]
+    name = f"metrics-{block['num_images']}x{block['importance_samples']}.npy"
+    gains = np.resize([1.0, 2.0], block["num_images"])
+    np.save(folders[1] / name, np.load(folders[0] / name) + gains)
+    return folders, gains
+
+
+def test_a_row_for_each_evaluation_and_the_difference_of_pairs(runs):
+    folders, gains = runs
+    table = [line.strip("| ").split(" | ") for line in comparison_table(folders).splitlines()]
+    head, _, first, second = table
+    assert len({len(row) for row in (head, first, second)}) == 1
+    assert [row[0] for row in (first, second)] == ["`first`", "`second`"]
+    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    assert first[5] == "-" and second[5] == f"1.50 ± {error:.2f}"
+    block = json.loads((folders[0] / "metrics.json").read_text())["likelihood"][0]
+    assert first[4] == f"{block['nll']:.2f} ± {block['nll_standard_error']:.2f}"
+    assert first[3].endswith(f"× {block['importance_samples']}")
+
+
+def test_without_log_probabilities_there_is_no_difference(runs):
+    folders, _ = runs
+    for path in folders[1].glob("metrics-*.npy"):
+        path.unlink()
+    assert comparison_table(folders).splitlines()[-1].split(" | ")[5] == "-"
+
+
+def test_a_page_gets_the_table_between_its_marks(runs, tmp_path):
+    folders, _ = runs
+    page = tmp_path / "page.md"
+    page.write_text(
+        "before\n<!-- comparison: written by `vlae-tf compare` -->\nold\n"
+        "<!-- end of comparison -->\nafter\n"
+    )
+    renew_comparison(page, folders)
+    text = page.read_text()
+    assert text.startswith("before") and text.endswith("after\n") and "old" not in text
+    assert comparison_table(folders) in text
+
+
+def test_evaluations_of_different_data_are_not_compared(runs):
+    folders, _ = runs
+    metrics = json.loads((folders[1] / "metrics.json").read_text())
+    (folders[1] / "metrics.json").write_text(json.dumps(metrics | {"split": "validation"}))
+    with pytest.raises(ValueError, match="`folders` must agree in dataset, split.* Received: fir"):
+        comparison_table(folders)
+    with pytest.raises(ValueError, match="`folders` must name one run or more"):
+        comparison_table([])

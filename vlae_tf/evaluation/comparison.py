@@ -1,0 +1,84 @@
+"""Runs side by side: likelihoods of the same images, and what the objective made of the code."""
+
+import pathlib
+
+import numpy as np
+
+from vlae_tf.evaluation.run_metrics import log_prob_path
+from vlae_tf.evaluation.units import number_of_images
+from vlae_tf.files import read_metrics, write_between
+from vlae_tf.runs import Recipe
+from vlae_tf.units import in_unit, rounded, unit
+
+_SAME = ("dataset", "split", "binarisation", "seed")
+_BEGIN, _END = "<!-- comparison: written by `vlae-tf compare` -->", "<!-- end of comparison -->"
+
+
+def comparison_table(folders):
+    """What was measured of several runs: a Markdown table, a row for each evaluation.
+
+    Args:
+        folders: folders of runs or zoo entries that `vlae-tf evaluate` has evaluated, on the same
+            split of the same data set, with the same seed. The first one is what the others are
+            compared with: their difference in NLL is over the same images, where both kept the
+            log-probability of each, and its standard error is that of the mean of the pairs.
+
+    Raises:
+        ValueError: for no folder, or evaluations of different data.
+
+    Example:
+        >>> from vlae_tf.evaluation import comparison_table
+        >>> comparison_table(["runs/elbo", "runs/iwae"])  # doctest: +SKIP
+    """
+    folders = [pathlib.Path(folder) for folder in folders]
+    if not folders:
+        raise ValueError(f"`folders` must name one run or more. Received: folders={folders!r}")
+    all_metrics = [read_metrics(folder / "metrics.json") for folder in folders]
+    told = [tuple(metrics[key] for key in _SAME) for metrics in all_metrics]
+    if len(set(told)) > 1:
+        received = ", ".join(f"{f.name}: {t}" for f, t in zip(folders, told, strict=True))
+        raise ValueError(f"`folders` must agree in {', '.join(_SAME)}. Received: {received}")
+    name = unit(all_metrics[0])
+    lines = [
+        f"| run | objective | epochs | images × samples | NLL ({name}) | less than the first "
+        f"({name}) | -ELBO | KL (nats) | active units |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for folder, metrics in zip(folders, all_metrics, strict=True):
+        recipe = Recipe.load(folder / "recipe.json")
+        for block in metrics["likelihood"]:
+            worth = _difference(folders[0], folder, block, metrics)
+            cells = [
+                f"`{folder.name}`",
+                _objective(recipe.objective),
+                recipe.epochs,
+                f"{number_of_images(block, metrics)} × {block['importance_samples']:,}",
+                f"{rounded(block['nll'], metrics)} ± "
+                + rounded(block["nll_standard_error"], metrics),
+                "-" if worth is None else " ± ".join(f"{number:.2f}" for number in worth),
+                rounded(-block["elbo"], metrics),
+                f"{block['kl']:.2f}",
+                block["active_units"],
+            ]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join([*lines, ""])
+
+
+def renew_comparison(page, folders):
+    """Puts `comparison_table(folders)` between the marks of a page; a `ValueError` without them."""
+    write_between("page", pathlib.Path(page), _BEGIN, _END, comparison_table(folders))
+
+
+def _objective(part):
+    options = ", ".join(f"{key}={value!r}" for key, value in part["config"].items())
+    return f"`{part['class_name']}({options})`"
+
+
+def _difference(first, folder, block, metrics):
+    """How much lower the NLL is than that of the first run, and its standard error; or None."""
+    paths = [log_prob_path(run / "metrics.json", block) for run in (first, folder)]
+    if first == folder or not all(path.is_file() for path in paths):
+        return None
+    before, after = (np.load(path, allow_pickle=False) for path in paths)
+    pairs = in_unit(after - before, metrics)
+    return pairs.mean(), pairs.std(ddof=1) / np.sqrt(len(pairs))
