@@ -73,7 +73,10 @@ def test_active_units_are_those_whose_mean_moves(build_model, all_images):
     frozen[:, 1] = 0  # the mean of the second dimension no longer depends on the image
     model.posterior_family._dense._kernel.assign(frozen)
     np.testing.assert_array_equal(active_units(model, all_images), [True, False, True])
-    assert evaluate(model, all_images, importance_samples=1)["active_units"] == 2
+    metrics = evaluate(model, all_images, importance_samples=1)
+    assert metrics["active_units"] == metrics["active_units_by_threshold"]["0.01"] == 2
+    counts = [metrics["active_units_by_threshold"][key] for key in ("0.001", "0.01", "0.1")]
+    assert counts == sorted(counts, reverse=True)
 
 
 @pytest.mark.parametrize("steps", [3, 9], ids=["first pass", "second pass"])

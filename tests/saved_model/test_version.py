@@ -123,3 +123,21 @@ def test_version_taken_meanwhile_is_never_replaced(tmp_path):
         write_version(tmp_path, 1, write)
     assert (tmp_path / "1" / "saved_model.pb").read_text() == "the other"
     assert names(tmp_path) == ["1", "2"]
+
+
+def test_what_a_killed_export_left_is_cleared_and_what_is_being_written_is_not(tmp_path):
+    dead, young = tmp_path / ".writing-dead", tmp_path / ".writing-young"
+    for path in (dead, young):
+        path.mkdir()
+        (path / "half").touch()
+    os.utime(dead, (0, 0))
+
+    def write_slowly(path):
+        os.utime(path, (0, 0))
+        # Another export, meanwhile.
+        assert write_version(tmp_path, None, write).name == "1"
+        assert path.exists()
+        write(path)
+
+    assert write_version(tmp_path, None, write_slowly).name == "2"
+    assert names(tmp_path) == [".writing-young", "1", "2"]

@@ -152,3 +152,34 @@ def test_model_can_be_used_and_saved_after_training(tmp_path, optimizer):
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
     for variable, other in zip(again.optimizer.variables, model.optimizer.variables, strict=True):
         np.testing.assert_array_equal(ops.convert_to_numpy(variable), ops.convert_to_numpy(other))
+
+
+def test_prediction_uses_the_averages_and_leaves_the_weights():
+    model = linear(AveragedAdamax(0.05, ema_momentum=0.9))
+    raw, averaged_output = [], []
+
+    class Predict(keras.callbacks.Callback):
+        """In the midst of training, when averages and weights differ."""
+
+        def on_epoch_end(self, epoch, logs=None):
+            if hasattr(self.model, "jax_state_sync"):
+                self.model.jax_state_sync()
+            before = final(self.model)
+            averages = np.array(
+                ops.convert_to_numpy(self.model.optimizer._model_variables_moving_average[0])
+            )
+            bias = np.array(
+                ops.convert_to_numpy(self.model.optimizer._model_variables_moving_average[1])
+            )
+            for _ in range(2):  # the second one as the first
+                found = self.model.predict(x, verbose=0, callbacks=[AveragedEvaluation()])
+                averaged_output.append((found, x @ averages + bias))
+                np.testing.assert_array_equal(final(self.model), before)
+            raw.append((before, averages))
+
+    if keras.backend.backend() == "jax":
+        pytest.skip("JAX lends the weights to fit while it runs")
+    fit(model, Predict())
+    assert any((before != averages).any() for before, averages in raw)
+    for found, expected in averaged_output:
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

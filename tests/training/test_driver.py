@@ -1,6 +1,7 @@
 """Runs as a whole: what they leave behind, and that a killed one goes on to the same result."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -266,3 +267,38 @@ def test_diverging_run_is_stopped_with_nothing_spoilt(images, run_recipe, tmp_pa
     with pytest.raises(FloatingPointError, match="Training stopped at step [123] .epoch 1."):
         train(recipe, tmp_path, verbose=0)
     assert not list(tmp_path.glob("*.weights.h5"))
+
+
+FULL = "Unable to create dataset (errno = 28, error message = 'No space left on device')"
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "file"),
+    [
+        ("keras.Model.save_weights", OSError(FULL), "model.weights.h5"),
+        ("keras.Model.save_weights", RuntimeError(FULL), "model.weights.h5"),
+        (
+            "keras.callbacks.CSVLogger.on_epoch_end",
+            OSError(errno.ENOSPC, "No space left on device"),
+            "history.csv",
+        ),
+    ],
+    ids=["h5", "h5 closing", "csv"],
+)
+def test_full_disk_is_one_line_that_names_the_file(
+    images, run_recipe, tmp_path, monkeypatch, place, error, file
+):
+    def full(*_, **__):
+        raise error
+
+    recipe = run_recipe(images, epochs=1, validation_split=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(place, full)
+        with pytest.raises(OSError) as caught, eagerly():
+            train(recipe, tmp_path / "run", verbose=0)
+    path = str(tmp_path / "run" / file)
+    assert str(caught.value) == f"[Errno 28] No space left on device: '{path}'"
+    # With room again, the same call goes on.
+    with eagerly():
+        train(recipe, tmp_path / "run", verbose=0)
+    assert (tmp_path / "run" / "model.weights.h5").is_file()

@@ -5,7 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 
+from vlae_tf import catalogue
 from vlae_tf.zoo import tables
 from vlae_tf.zoo.card import card
 
@@ -108,3 +110,51 @@ def test_card_needs_no_weights(tiny_zoo):
     (folder / "model.weights.h5").unlink()
     assert card("tiny", folder) == (folder / "card.md").read_text()
     assert "a decoder whose window is 7x3 above, 3 left" in card("tiny", folder)
+
+
+def front_matter(card):
+    """What stands between the marks at the top of a card, and the rest."""
+    begin, front, rest = card.split("---\n", 2)
+    assert begin == ""
+    return yaml.safe_load(front), rest
+
+
+def test_card_begins_with_what_the_hub_reads_and_how_to_load_it(tiny_entry, change):
+    metrics, entry = change("metrics"), change("entry")
+    front, rest = front_matter((tiny_entry / "card.md").read_text())
+    assert "license" not in front and front["library_name"] == "keras"
+    assert "Weights: licence not stated." in rest
+    # Of own images no path is told.
+    assert front["datasets"] == ["images.npz"]
+    [model] = front["model-index"]
+    [result] = model["results"]
+    assert model["name"] == "tiny" and result["dataset"]["split"] == metrics["split"]
+    values = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    [block] = metrics["likelihood"]
+    for kind, name in (
+        ("nll", "nll"),
+        ("bits_per_dim", "bits_per_dim"),
+        ("code_bits", "code_bits"),
+    ):
+        assert values[kind] == pytest.approx(block[name], rel=1e-4)
+    # The snippet, as it stands there.
+    code = rest.split("```python\n", 1)[1].split("```", 1)[0]
+    assert entry["source"] == str(tiny_entry)
+    found = {}
+    exec(code, found)
+    assert found["images"].shape == (16, 8, 8, 1)
+
+
+def test_licence_is_the_one_that_is_given(tiny_zoo, change):
+    change("entry", licence="CC-BY-4.0", source='a "quoted": name')
+    front, rest = front_matter(card('ti"ny: #', tiny_zoo / "tiny"))
+    assert front["license"] == "cc-by-4.0" and "Weights: CC-BY-4.0." in rest
+    assert front["model-index"][0]["name"] == 'ti"ny: #'
+    assert r'vlae_tf.zoo.load("a \"quoted\": name")' in rest
+
+
+def test_window_that_is_a_cone_is_named_as_one():
+    entry = catalogue.read_entry(catalogue.locate("mnist_static"), "entry")
+    assert entry["window_pixels"] == 257 and "a cone of 257 of these 312" in entry["window"]
+    entry = catalogue.read_entry(catalogue.locate("cifar10_lossy_4x2"), "entry")
+    assert entry["window_pixels"] == 4 * 2 + 2 and "cone" not in entry["window"]

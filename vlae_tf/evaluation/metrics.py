@@ -6,6 +6,9 @@ import numpy as np
 from vlae_tf.models.importance import importance_weighted_terms
 from vlae_tf.seeds import row_seeds
 
+# Where a code's variances lie close to the usual threshold of 0.01, the count hangs on it.
+THRESHOLDS = (0.001, 0.01, 0.1)
+
 
 def evaluate(
     model,
@@ -42,7 +45,8 @@ def evaluate(
           by image;
         - `nll`, `nll_standard_error`, `elbo`, `reconstruction`, `kl`: nats an image;
         - `bits_per_dim` of the nll; `code_bits`, the kl in bits;
-        - `active_units`: how many dimensions of the code tell images apart;
+        - `active_units`: how many dimensions of the code tell images apart, by a threshold of 0.01;
+          `active_units_by_threshold`, by others too;
         - `importance_samples`, `num_images`, `dtype`, `backend`: how they were measured;
         - `control`, if one was given: its `nll`, `nll_standard_error`, `bits_per_dim` and
           `num_images`, the `gain` in nats over it that the model has with `importance_samples` K,
@@ -83,6 +87,8 @@ def evaluate(
 
     measured = terms(model, samples)
     elbo, kl = float(measured["elbo"].mean()), float(measured["kl"].mean())
+    variances = code_variances(model, images)
+    counts = {str(threshold): int((variances > threshold).sum()) for threshold in THRESHOLDS}
     metrics = {
         "log_prob": measured["log_prob"].astype("float32"),
         **_nll(measured["log_prob"], model),
@@ -90,7 +96,8 @@ def evaluate(
         "reconstruction": elbo + kl,
         "kl": kl,
         "code_bits": kl / float(np.log(2)),
-        "active_units": int(active_units(model, images).sum()),
+        "active_units": counts["0.01"],
+        "active_units_by_threshold": counts,
         "importance_samples": int(samples),
         "dtype": model.dtype_policy.name,
         "backend": keras.backend.backend(),
@@ -135,7 +142,12 @@ def active_units(model, images, threshold=1e-2):
     Reference:
         Burda et al., "Importance Weighted Autoencoders", 2016, section 5.2.
     """
-    return np.var(model.encode(images), axis=0, dtype="float64") > threshold
+    return code_variances(model, images) > threshold
+
+
+def code_variances(model, images):
+    """Variance over images of each dimension of the code, float64 `(latent_dim,)`."""
+    return np.var(model.encode(images), axis=0, dtype="float64")
 
 
 def _nll(log_prob, model):

@@ -1,11 +1,17 @@
 """Folders of versions: each one whole, or not there."""
 
 import contextlib
+import fcntl
 import os
 import shutil
+import time
 import uuid
 
 from vlae_tf.checks import check_integer
+
+_HIDDEN = ".writing-"
+# Seconds after which an export has locked its folder.
+_BEGINNING = 60
 
 
 def write_version(folder, version, write):
@@ -30,13 +36,15 @@ def write_version(folder, version, write):
 
     _check_version(folder, version)
     # A server takes only numbers for versions: this name hides the folder if the process is killed.
-    temporary = folder / f".writing-{uuid.uuid4().hex}"
+    temporary = folder / f"{_HIDDEN}{uuid.uuid4().hex}"
     missing = []
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         temporary.mkdir(parents=True)
-        write(temporary)
-        return _rename(temporary, folder, version)
+        _clear(folder)
+        with _lock(temporary):
+            write(temporary)
+            return _rename(temporary, folder, version)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         for path in missing:
@@ -50,6 +58,30 @@ def write_version(folder, version, write):
             "`filepath` must be a folder that can be written to, with room for the model; nothing "
             f"was left there. Received: filepath={str(folder)!r}, which failed with: {error}"
         ) from error
+
+
+@contextlib.contextmanager
+def _lock(path):
+    """Within, the folder is locked, until the process ends; gives whether nobody else had it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+def _clear(folder):
+    """Takes away what an export that was killed has left behind."""
+    for path in folder.glob(f"{_HIDDEN}*"):
+        with contextlib.suppress(OSError):
+            # One that has just begun may not have locked its folder yet.
+            old = time.time() - path.stat().st_mtime > _BEGINNING
+            with _lock(path) as dead:
+                if dead and old:
+                    shutil.rmtree(path)
 
 
 def _check_version(folder, version):

@@ -6,11 +6,11 @@ from keras import ops
 
 
 class AveragedEvaluation(keras.callbacks.Callback):
-    """Validates with the optimiser's averaged weights; training continues from its own weights.
+    """Validates and predicts with the optimiser's averaged weights; trains on from its own weights.
 
     `keras.callbacks.SwapEMAWeights` does the same, but exchanges the two on TensorFlow by adding
     and subtracting, so that each validation would leave its rounding in the weights. Here they
-    stay the same, bit for bit.
+    stay the same, bit for bit, after `predict` too.
 
     Example:
         >>> import keras, numpy as np
@@ -31,6 +31,8 @@ class AveragedEvaluation(keras.callbacks.Callback):
 
     def on_test_end(self, logs=None):
         self._swapped.__exit__(None, None, None)
+
+    on_predict_begin, on_predict_end = on_test_begin, on_test_end
 
     def on_train_end(self, logs=None):
         # By now Keras has given the model the averages for good.

@@ -1,6 +1,7 @@
 """The driver that runs `model.fit` with a recipe."""
 
 import csv
+import errno
 import io
 import pathlib
 
@@ -109,6 +110,10 @@ def train(
                 *callbacks,
             ],
         )
+    except OSError as error:
+        if error.errno == errno.ENOSPC and error.filename is None:
+            error.filename = str(out / "history.csv")
+        raise
     finally:
         if history.csv_file:
             history.csv_file.close()  # Keras leaves it open when training ends with an error

@@ -82,8 +82,16 @@ def _likelihood_row(block, metrics):
         f"| {number_of_images(block, metrics)} | {block['importance_samples']:,} "
         f"| {block['nll']:.2f} ± {block['nll_standard_error']:.2f} | {block['bits_per_dim']:.4f} "
         f"| {block['elbo']:.2f} | {block['kl']:.2f} | {block['code_bits']:.1f} "
-        f"| {block['active_units']} | {block['dtype']} |"
+        f"| {_active(block)} | {block['dtype']} |"
     )
+
+
+def _active(block):
+    """The number of active units and, where they were counted, those of other thresholds."""
+    others = dict(block.get("active_units_by_threshold", {}))
+    others.pop("0.01", None)
+    told = ", ".join(f"{count} at {threshold}" for threshold, count in others.items())
+    return f"{block['active_units']} ({told})" if told else str(block["active_units"])
 
 
 def renew_table(readme):
@@ -112,7 +120,8 @@ _INTRODUCTION = """# Results
 Written by `vlae-tf zoo table --page docs/results.md` from the metrics that `vlae-tf evaluate` wrote
 in each entry; do not edit it by hand. NLL is an importance-weighted estimate: in the mean an upper
 bound, which more samples tighten. ± is its standard error over the images. A unit is active if the
-mean of its posterior varies over the images with a variance above 0.01. The control is the same
+mean of its posterior varies over the images with a variance above 0.01; a count can hang on that
+threshold, where variances lie close to it, as those of mnist_dynamic do. The control is the same
 decoder trained without a code. The recipe of an entry is the `recipe.json` in its folder.
 """
 
