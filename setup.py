@@ -15,6 +15,8 @@ SERVING = [
     "tensorflow-serving-api>=2.20,<2.22",
     "uvicorn>=0.30,<1",
 ]
+# Own images in parquet files.
+PARQUET = ["pyarrow>=15"]
 # For keras-tuner's Bayesian search, and linear probes.
 SKLEARN = ["scikit-learn>=1.4"]
 
@@ -67,10 +69,11 @@ setup(
     ],
     extras_require={
         "jax": JAX,
+        "parquet": PARQUET,
         "serving": SERVING,
         "sklearn": SKLEARN,
         "test": TEST,
-        "all": JAX + SERVING + SKLEARN + TEST,
+        "all": JAX + PARQUET + SERVING + SKLEARN + TEST,
     },
     entry_points={"console_scripts": ["vlae-tf = vlae_tf.cli:main"]},
 )

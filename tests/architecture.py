@@ -14,7 +14,8 @@ import graphlib
 FLOORS = (
     ("checks", "seeds"),
     ("files", "backend", "serving"),
-    ("noise", "datasets", "serving.client"),
+    ("noise", "pictures"),
+    ("datasets", "serving.client"),
     ("layers",),
     ("distributions", "networks"),
     ("posteriors", "priors", "likelihoods", "objectives"),
@@ -43,7 +44,7 @@ LIBRARIES = {
 }
 LATE = {"tensorflow": {"training"}, "keras": {"checks"}}
 # Rooms that stand on NumPy, and what they must not load.
-NUMPY_ALONE = {"checks", "seeds", "files", "serving", "serving.client", ENTRANCE}
+NUMPY_ALONE = {"checks", "seeds", "files", "pictures", "serving", "serving.client", ENTRANCE}
 HEAVY = {"keras", "tensorflow", "tensorflow_probability", "tensorflow_serving", "tf_keras", "jax"}
 
 

@@ -1,13 +1,17 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and readers that name a file they cannot read."""
 
 import contextlib
 import hashlib
 import json
+import math
 import os
 import warnings
+import zipfile
 
-import h5py
 import numpy as np
+
+# Deflate makes nothing smaller than this.
+LARGEST_RATIO = 1032
 
 # What metrics say of themselves, beside the likelihoods.
 _METRICS = ("weights_sha256", "dataset", "split", "binarisation", "seed", "likelihood")
@@ -38,6 +42,99 @@ def write_array(path, array):
         np.save(file, array)
 
 
+@contextlib.contextmanager
+def reading(path, kind):
+    """Any error while a file is read becomes a `ValueError` that names it, or the system's
+    `OSError`, which names it too.
+
+    Nothing else may be done in its scope: a file may hold anything, and libraries answer what they
+    do not expect with errors of every kind.
+
+    Args:
+        path: path of the file.
+        kind: what the file must be, such as "a NumPy file".
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        what = str(error) or type(error).__name__
+        raise ValueError(f"{path} cannot be read as {kind}: {what}") from error
+
+
+def check_ratio(stored, unpacked, what):
+    """Raises if the size that a file declares is more than its bytes can stand for."""
+    if unpacked > LARGEST_RATIO * (stored + 1):
+        raise ValueError(f"{what} would have {unpacked} bytes, of {stored} in the file")
+
+
+def read_numpy(path):
+    """The array of a .npy file, or a dict of those of an .npz file.
+
+    No pickled objects are read. Sizes are compared with the file's before any memory is taken.
+
+    Raises:
+        ValueError: names a file that is damaged or of another kind.
+        OSError: the file cannot be opened.
+    """
+    with reading(path, "a NumPy file"), open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            return _read_array(file, file.seek(0, os.SEEK_END), "the array")
+        arrays = {}
+        with zipfile.ZipFile(file) as archive:
+            for item in archive.infolist():
+                name = item.filename.removesuffix(".npy")
+                check_ratio(item.compress_size, item.file_size, f"the array {name!r}")
+                with archive.open(item) as member:
+                    arrays[name] = _read_array(member, item.file_size, f"the array {name!r}")
+        return arrays
+
+
+def _read_array(file, size, what):
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"{what} is of version {version}")
+    shape, _, dtype = readers[version](file)
+    if dtype.hasobject:
+        raise ValueError(f"{what} holds Python objects")
+    declared, left = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if declared != left or min(shape, default=0) < 0:
+        raise ValueError(f"{what} has {left} bytes, and its shape {shape} of {dtype} {declared}")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def read_json(path, kind, **types):
+    """The JSON object in a file, with these keys at least, of these types.
+
+    Args:
+        path: path of the file.
+        kind: what the file must be, such as "the metrics of a model".
+        types: type, or tuple of types, of the value of each key that must be there.
+
+    Raises:
+        ValueError: names a file that is damaged or of another kind, and the key.
+        OSError: the file cannot be opened.
+    """
+    with reading(path, kind):
+        with open(path, encoding="utf-8") as file:
+            values = json.load(file)
+        if not isinstance(values, dict):
+            raise ValueError(f"it must be an object with keys. Received: {values!r:.200}")
+        for key, expected in types.items():
+            if key not in values:
+                raise ValueError(f"it lacks {key}")
+            if not isinstance(values[key], expected):
+                raise ValueError(f"its key {key} has another type. Received: {values[key]!r:.200}")
+    return values
+
+
 def load_weights(model, path):
     """Loads all of `path` into `model`, whose dtypes it takes, or raises a `ValueError` that says
     what is wrong."""
@@ -61,6 +158,8 @@ def load_weights(model, path):
 
 
 def _count_arrays(path):
+    import h5py
+
     names = []
     with h5py.File(path) as file:
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)

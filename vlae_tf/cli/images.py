@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vlae_tf.cli.application import Dtype, Seed, Source, app, console, examples
+from vlae_tf.cli.application import Dtype, Seed, Source, app, console, examples, own_images
 
 Out = Annotated[pathlib.Path, typer.Option(help="Picture to write.")]
 
@@ -33,7 +33,10 @@ def reconstruct(
     source: Source,
     images: Annotated[
         str | None,
-        typer.Option(help="Your images (.npy, .npz, a folder); by default the entry's examples."),
+        typer.Option(
+            help="Your images, a file or folder; the entry's examples if absent. "
+            "For binary models, grey is cut at 128."
+        ),
     ] = None,
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of images.")] = 10,
     out: Out = pathlib.Path("reconstructions.png"),
@@ -41,13 +44,13 @@ def reconstruct(
     dtype: Dtype = "float32",
 ):
     """Images, and below each several drawn from its code: what stays the same is in the code."""
-    from vlae_tf import datasets, evaluation, zoo
+    from vlae_tf import evaluation, zoo
 
     model = zoo.load_source(source, dtype)
     if images is None:
         originals = examples(source, "--images")
     else:
-        originals = datasets.load_arrays(images, image_shape=model.image_shape)
+        originals = own_images(images, model)
     with console.status(f"Reconstructing {n} images"):
         evaluation.plot_reconstructions(model, originals[:n], out, seed=seed)
     console.print(f"Reconstructions are in {out}")

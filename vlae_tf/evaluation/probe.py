@@ -101,8 +101,9 @@ def probe_run(
             binary.
         data_dir: folder where TFDS keeps its data.
         dtype: policy of the convolutions.
-        dataset: name of a data set with images and classes; the run's own unless given. The
-            classes of `mnist_static` were never published: "mnist_dynamic" has the same digits.
+        dataset: data set with images and classes, a name or own images; the run's own unless
+            given. The classes of `mnist_static` were never published: "mnist_dynamic" has the same
+            digits.
         classifier: classifier of `linear_probe`.
 
     Returns:
@@ -123,7 +124,9 @@ def probe_run(
         recipe = recipe.replace(dataset=dataset)
     images, labels = {}, {}
     for split in ("train", "test"):
-        labels[split] = load_labels(recipe.dataset, split, data_dir)
+        labels[split] = load_labels(
+            recipe.dataset, split, data_dir, validation_fraction=recipe.validation_fraction
+        )
         images[split] = split_images(recipe, split, seed, data_dir)
     rows = np.random.default_rng(seed).permutation(len(labels["train"]))[:num_images]
     images["train"], labels["train"] = images["train"][rows], labels["train"][rows]

@@ -1,6 +1,7 @@
 """Images of a recipe."""
 
 import copy
+import hashlib
 
 import keras
 
@@ -64,6 +65,15 @@ class RunData:
         """`(height, width, channels)`."""
         return self.images.shape[1:]
 
+    def fingerprint(self):
+        """Number and sha256 of the images of each split: a dict, as run.json keeps it."""
+        splits = {"train": self.images, "validation": self.validation_images}
+        return {
+            name: {"images": len(x), "sha256": hashlib.sha256(x.tobytes()).hexdigest()}
+            for name, x in splits.items()
+            if x is not None
+        }
+
     @property
     def steps_per_epoch(self):
         return self.batches.num_batches
@@ -103,7 +113,13 @@ def split_images(recipe, split, seed=0, data_dir=None):
 
 def _stored(recipe, split, data_dir):
     shape = recipe.model.get("image_shape")
-    return load_arrays(recipe.dataset, split, data_dir, image_shape=shape)
+    return load_arrays(
+        recipe.dataset,
+        split,
+        data_dir,
+        image_shape=shape,
+        validation_fraction=recipe.validation_fraction,
+    )
 
 
 def _load(recipe, split, data_dir, draw):

@@ -13,10 +13,12 @@ from pydantic import BeforeValidator, Field
 
 from vlae_tf import models
 from vlae_tf.checks import check_dtype, check_image_shape, refuse
+from vlae_tf.datasets import DATASETS
 from vlae_tf.runs.parts import KINDS, build_part, check_part, find_class, normal
 from vlae_tf.runs.recipe_fields import (
     STRICT,
     Count,
+    Fraction,
     Index,
     Model,
     OptimizerPart,
@@ -57,7 +59,7 @@ class Recipe:
     where the class has an argument of that name.
 
     Args:
-        dataset: name in `vlae_tf.datasets`, or path to own images (.npz, .npy, or a folder).
+        dataset: name in `vlae_tf.datasets`, or path to own images (`vlae_tf.pictures.own_images`).
         model: dict of `latent_dim`, size of the code, and the parts `encoder`, `decoder`,
             `posterior_family`, `prior_family`, `likelihood_family`; a missing part is the default
             of `VLAE`. With an `image_shape`, pictures of a folder are resized to it.
@@ -72,6 +74,9 @@ class Recipe:
             tenth of the run. None for a constant rate.
         train_split: "train", or "train+validation" for a final fit.
         validation_split: split evaluated after each epoch; None for no validation.
+        validation_fraction: part of the training images of an own data set without a split
+            "validation" that is this split. The draw does not depend on `seed`, so that runs of
+            several seeds can be compared.
         binarise: for images of intensities 0..255 and a binary model: "dynamic" for a new draw in
             each epoch, "static" for one fixed draw, None for what the data set is known to be (own
             images: binary). A model of 256 levels takes the intensities.
@@ -130,6 +135,7 @@ class Recipe:
     )
     train_split: str = "train"
     validation_split: str | None = "validation"
+    validation_fraction: Fraction = 0.0
     binarise: Literal["dynamic", "static"] | None = None
     batch_size: Count = 128
     initial_weights: str | None = None
@@ -203,6 +209,18 @@ class Recipe:
             2
         """
         return dataclasses.replace(self, **fields)
+
+    def with_absolute_path(self):
+        """The recipe with the whole path of own images, which can be found from any folder.
+
+        Example:
+            >>> from vlae_tf.runs import Recipe
+            >>> Recipe.load("mnist_static").with_absolute_path().dataset
+            'mnist_static'
+        """
+        if self.dataset in DATASETS:
+            return self
+        return self.replace(dataset=str(pathlib.Path(self.dataset).expanduser().absolute()))
 
     def differences(self, other):
         """Names of the fields, `notes` aside, in which two recipes differ."""

@@ -4,8 +4,7 @@ import fnmatch
 import json
 import pathlib
 
-from vlae_tf.datasets.own import read_numpy
-from vlae_tf.files import read_metrics, sha256
+from vlae_tf.files import read_metrics, read_numpy, sha256
 from vlae_tf.runs import load_run
 
 _PACKAGE = pathlib.Path(__file__).parents[1]

@@ -7,11 +7,10 @@ import tempfile
 
 import numpy as np
 
-from vlae_tf.datasets.own import read_numpy
 from vlae_tf.evaluation import plot_history, plot_reconstructions, plot_samples, write_metrics
 from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.evaluation.units import in_unit, part_of, unit
-from vlae_tf.files import load_weights, read_metrics, sha256, write_text
+from vlae_tf.files import load_weights, read_metrics, read_numpy, sha256, write_text
 from vlae_tf.models import importance_weighted_log_prob
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
