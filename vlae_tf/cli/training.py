@@ -29,7 +29,8 @@ def recipes():
     with Console(stderr=True).status("Counting parameters"):
         for name in Recipe.names():
             recipe = Recipe.load(name)
-            parameters = recipe.count_params(DATASETS[recipe.dataset].image_shape)
+            shape = recipe.model.get("image_shape") or DATASETS[recipe.dataset].image_shape
+            parameters = recipe.count_params(shape)
             time = _measured_time(zoo.folder(name)) if name in zoo.list() else ""
             rows.append([name, recipe.dataset, f"{parameters:,}", str(recipe.epochs), time])
     print_table(["recipe", "data set", "parameters", "epochs", "measured time"], rows)
@@ -56,6 +57,9 @@ def train(
     dtype: Annotated[
         str | None, typer.Option(help="float32 or mixed_bfloat16, in place of the recipe's.")
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Your images, a file or folder, in place of the recipe's.")
+    ] = None,
     data_dir: DataDir = None,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs too.")] = False,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
@@ -70,7 +74,7 @@ def train(
     chosen = Recipe.load(recipe)
     if control:
         chosen = chosen.control()
-    changes = {"epochs": epochs, "dtype": dtype}
+    changes = {"epochs": epochs, "dtype": dtype, "dataset": dataset}
     chosen = chosen.replace(**{k: v for k, v in changes.items() if v is not None})
     _tell_of_slow_policy(chosen.dtype)
     training.train(

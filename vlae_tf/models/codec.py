@@ -1,7 +1,13 @@
 import numpy as np
 from keras import ops
 
-from vlae_tf.checks import check_channels_together, check_integer, check_known, check_number
+from vlae_tf.checks import (
+    check_channels_together,
+    check_choice,
+    check_integer,
+    check_known,
+    check_temperatures,
+)
 from vlae_tf.models.importance import importance_weighted_log_prob
 from vlae_tf.noise import row_normal, row_uniform
 from vlae_tf.seeds import row_seeds
@@ -76,11 +82,11 @@ class Codec:
             n: number of images.
             seed: seed of the noise, an integer or one for each image. The first images of a larger
                 n are those of a smaller one.
-            temperature: scale of the prior's noise; less than 1 gives more typical codes.
+            temperature: scale of the prior's noise, a number or one for each image; less than 1
+                gives more typical codes.
         """
         check_integer(n, "n", least=1)
-        check_number(temperature, "temperature", least=0)
-        temperatures = np.full(n, temperature, "float32")
+        temperatures = check_temperatures(temperature, n)
         return self.run_rows(
             "sample", lambda s, t: self.sample_rows(s, t)[0], row_seeds(seed, n), temperatures
         )
@@ -94,8 +100,9 @@ class Codec:
             self, self.check_images(images), importance_samples, seed=seed
         )
 
-    def export(self, filepath, version=None, **kwargs):
+    def export(self, filepath, version=None, format="tf_saved_model", **kwargs):
         """Writes a SavedModel with five signatures below `filepath`; see `vlae_tf.saved_model`."""
+        check_choice(format, "format", ["tf_saved_model"])
         from vlae_tf.saved_model import export  # with TensorFlow alone
 
         return export(self, filepath, version=version, **kwargs)

@@ -126,12 +126,17 @@ def _load(recipe, split, data_dir, draw):
     images = _stored(recipe, split, data_dir)
     if recipe.levels > 2:
         return images
+    if images.shape[-1] == 3 and not recipe.model.get("likelihood_family"):
+        received = f"a model of 2 levels, and images of shape {images.shape[1:]}"
+        expected = f'have "levels": 256 or "image_shape": {list(images.shape[1:])} for colours'
+        raise ValueError(f"`model` must {expected}. Received: {received}")
     if recipe.binarise or draws_afresh(recipe):
         return binarised(images, seed=recipe.seed) if draw else images
     if images.max() > 1:
         refuse(
             "binarise",
-            '"dynamic" or "static", for images that are not binary and a model of binary images',
+            '"dynamic" or "static", for images that are not binary and a model of binary images; '
+            'or the model have "levels": 256',
             recipe.binarise,
             received=f"binarise=None, dataset={recipe.dataset!r} with pixels up to {images.max()}",
         )

@@ -62,7 +62,8 @@ class Recipe:
         dataset: name in `vlae_tf.datasets`, or path to own images (`vlae_tf.pictures.own_images`).
         model: dict of `latent_dim`, size of the code, and the parts `encoder`, `decoder`,
             `posterior_family`, `prior_family`, `likelihood_family`; a missing part is the default
-            of `VLAE`. With an `image_shape`, pictures of a folder are resized to it.
+            of `VLAE`. With an `image_shape`, pictures are resized to it. Without a likelihood,
+            `levels` chooses one, 2 or 256; absent, 256 for an `image_shape` of three channels.
         epochs: length of the run.
         objective: part, such as an objective of `vlae_tf.objectives`.
         optimizer: part, any optimiser of Keras, with its `learning_rate`. It averages the weights,
@@ -287,9 +288,10 @@ class Recipe:
     @property
     def levels(self):
         """Number of values of a channel that the model takes: 2 for binary images."""
-        likelihood = self.model.get("likelihood_family")
-        name = likelihood["class_name"] if likelihood else "PixelCNNLikelihood"
-        return find_class(name).levels
+        likelihood, shape = self.model.get("likelihood_family"), self.model.get("image_shape")
+        if likelihood:
+            return find_class(likelihood["class_name"]).levels
+        return self.model.get("levels") or (models.vlae.default_levels(shape) if shape else 2)
 
     def build_model(self, image_shape):
         """The `VLAE` of this recipe for images of this shape, not compiled, with fresh weights.
@@ -298,7 +300,7 @@ class Recipe:
             ValueError: for invalid arguments of a part, or parts that do not fit together.
         """
         keras.utils.set_random_seed(self.seed)
-        settings = {"image_shape": tuple(image_shape)}
+        settings = {"image_shape": tuple(image_shape), "levels": self.levels}
         settings |= {name: value for name, value in self.model.items() if value is not None}
         known = {
             "latent_dim": settings["latent_dim"],

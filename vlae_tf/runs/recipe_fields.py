@@ -37,6 +37,7 @@ class Model(TypedDict, total=False):
     posterior_family: Part | None
     prior_family: Part | None
     likelihood_family: Part | None
+    levels: typing.Literal[2, 256] | None
 
 
 class OptimizerConfig(TypedDict, total=False):

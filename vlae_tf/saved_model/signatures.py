@@ -23,9 +23,9 @@ class Signatures:
     opposite sign scaled to unit variance. For a Gaussian posterior and the prior N(0, I) that gives
     the KL exactly; for a flow it is an estimate. The draws of `log_prob` come from the row's seed.
 
-    A row whose image is not of {0, 1} where the model is binary, or whose temperature is negative,
-    is answered by NaN and a blank image: an error would be one for all rows of the batch. Inputs of
-    different numbers of rows are an error.
+    A row whose image is not of {0, 1} where the model is binary, or whose temperature is negative
+    or infinite, is answered by NaN and a blank image: an error would be one for all rows of the
+    batch. Inputs of different numbers of rows are an error, and so are those of none.
 
     `about` gives facts about the model, the same in each row, so that a server may batch it too:
     `levels`, `image_shape`, `latent_dim`, `importance_samples`, and the SHA-256 of the `weights`.
@@ -64,7 +64,7 @@ class Signatures:
         }
 
     def decode(self, code, seed):
-        code = tf.ensure_shape(code, (None, self.model.latent_dim))
+        code = _some_rows(tf.ensure_shape(code, (None, self.model.latent_dim)))
         image = self.model.decode_rows(code, _one_for_each(code, seed))
         return {"image": tf.cast(image, tf.uint8)}
 
@@ -78,8 +78,9 @@ class Signatures:
         }
 
     def sample(self, seed, temperature):
-        temperature = _one_for_each(seed, temperature)
-        image, code = self.model.sample_rows(seed, _only(temperature >= 0, temperature))
+        temperature = _one_for_each(_some_rows(seed), temperature)
+        valid = (temperature >= 0) & tf.math.is_finite(temperature)
+        image, code = self.model.sample_rows(seed, _only(valid, temperature))
         return {"image": tf.cast(image, tf.uint8), "code": code}
 
     def log_prob(self, image, seed):
@@ -110,6 +111,7 @@ class Signatures:
             "importance_samples": self.importance_samples,
             "weights": weights,
         }
+        seed = _some_rows(seed)
         return {name: tf.repeat([fact], tf.size(seed), axis=0) for name, fact in facts.items()}
 
     def functions(self, xla=False, png=False, batch_size=None):
@@ -158,7 +160,7 @@ class Signatures:
     def _valid(self, image):
         """The images as floats, and for each whether the model has all its levels."""
         # Nothing else looks at the shape of a request; a reshape could take it for other rows.
-        image = tf.ensure_shape(image, (None, *self.model.image_shape))
+        image = _some_rows(tf.ensure_shape(image, (None, *self.model.image_shape)))
         return tf.cast(image, tf.float32), tf.reduce_all(
             image <= self.model.levels - 1, axis=[1, 2, 3]
         )
@@ -197,6 +199,14 @@ def _fixed_noise(latent_dim):
     half = np.random.default_rng(0).standard_normal((_DRAWS // 2, latent_dim))
     half /= np.sqrt(np.mean(half**2, axis=0))
     return np.concatenate([half, -half]).astype("float32")
+
+
+def _some_rows(values):
+    """`values`, if there are any: oneDNN's convolution of none would have the wrong shape."""
+    rows = tf.shape(values)[0]
+    check = tf.debugging.assert_positive(rows, "Inputs must have at least one row")
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(values)
 
 
 def _one_for_each(rows, values):

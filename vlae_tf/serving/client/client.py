@@ -2,7 +2,7 @@ import os
 
 import numpy as np
 
-from vlae_tf.checks import check_images, check_integer, check_number, refuse
+from vlae_tf.checks import check_images, check_integer, check_number, check_temperatures, refuse
 from vlae_tf.seeds import row_seeds
 from vlae_tf.serving.serving_error import ServingError
 
@@ -105,9 +105,7 @@ class Client:
             temperature: scale of the prior's noise: a number, or one for each image.
         """
         seeds = row_seeds(seed, check_integer(n, "n", least=1))
-        temperatures = np.broadcast_to(np.asarray(temperature, "float32"), n)
-        if not (temperatures >= 0).all():
-            refuse("temperature", "at least 0", temperature)
+        temperatures = check_temperatures(temperature, n)
         return self._rows("sample", seed=seeds, temperature=temperatures)["image"]
 
     def log_prob(self, images, seed=0):
