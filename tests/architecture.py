@@ -14,7 +14,7 @@ import graphlib
 FLOORS = (
     ("checks", "seeds"),
     ("files", "backend", "serving"),
-    ("noise", "pictures"),
+    ("noise", "pictures", "records"),
     ("datasets", "serving.client"),
     ("layers",),
     ("distributions", "networks"),

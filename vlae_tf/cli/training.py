@@ -38,7 +38,9 @@ def recipes():
 
 def _measured_time(folder):
     """Of all epochs of an entry: those of its run, and of the runs that it continued."""
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    from vlae_tf.records import read_run
+
+    record = read_run(folder / "run.json")
     runs = [record, record.get("earlier", {"epochs": 0, "wall_time_s": 0})]
     minutes = round(sum(run["wall_time_s"] for run in runs) / 60)
     return f"{minutes // 60} h {minutes % 60:02} min ({sum(run['epochs'] for run in runs)} epochs)"

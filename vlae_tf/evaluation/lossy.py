@@ -19,7 +19,8 @@ from vlae_tf.evaluation.units import (
     unit,
     window,
 )
-from vlae_tf.files import read_metrics, sha256, write_text
+from vlae_tf.files import sha256, write_text
+from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
 

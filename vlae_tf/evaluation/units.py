@@ -1,10 +1,9 @@
 """How the numbers of a metrics.json are written for people: unit, digits, number of images."""
 
-import json
-
 import keras
 
 from vlae_tf.datasets import DATASETS
+from vlae_tf.files import read_json, reading
 
 # The size of an evaluation. Only likelihoods of the same size can be compared.
 SIZE = ("num_images", "importance_samples")
@@ -71,5 +70,7 @@ def window(likelihood_family):
 
 def part_of(folder, name):
     """A part of a run's model, such as its `likelihood_family`, from config.json: no weights."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return keras.saving.deserialize_keras_object(config["config"][name])
+    path = folder / "config.json"
+    with reading(path, "a serialised model"):
+        config = read_json(path, "a serialised model")
+        return keras.saving.deserialize_keras_object(config["config"][name])

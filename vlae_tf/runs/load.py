@@ -8,7 +8,7 @@ import keras
 from vlae_tf import models
 from vlae_tf._version import __version__
 from vlae_tf.checks import check_dtype
-from vlae_tf.files import load_weights, sha256
+from vlae_tf.files import load_weights, read_json, sha256
 
 # These compute in the model's policy; what else a model has keeps float32.
 _OF_ANY_DTYPE = ("dtype", "encoder", "decoder", "likelihood_family")
@@ -42,14 +42,15 @@ def load_run(folder, dtype=None):
     if dtype is not None:
         check_dtype(dtype)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path, "a serialised model")
         _check_version(config.pop("vlae_tf_version", None))
         config.pop("compile_config", None)
         if dtype is not None:
             for part in _OF_ANY_DTYPE:
                 config["config"][part] = _with_policy(config["config"][part], dtype)
         model = keras.saving.deserialize_keras_object(config)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    # A damaged file may make Keras raise anything.
+    except Exception as error:
         raise ValueError(f"{path} must hold a serialised model. Received: {error}") from error
     if not isinstance(model, models.VAE):
         raise ValueError(f"{path} must hold a VAE. Received: a {type(model).__name__}")

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from vlae_tf import models
 from vlae_tf.checks import check_dtype, check_image_shape, refuse
 from vlae_tf.datasets import DATASETS
+from vlae_tf.files import read_json
 from vlae_tf.runs.parts import KINDS, build_part, check_part, find_class, normal
 from vlae_tf.runs.recipe_fields import (
     STRICT,
@@ -187,11 +188,9 @@ class Recipe:
             expected = f"one of the recipes {', '.join(cls.names())}, or the path of a JSON file"
             refuse("source", expected, str(source))
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(values, dict):
-                raise ValueError(f"It must be an object with keys. Received: {values!r}")
-            return cls(**values)
-        except ValueError as error:
+            return cls(**read_json(path, "JSON"))
+        # A damaged file may make Keras and pydantic raise anything.
+        except Exception as error:
             raise ValueError(f"{path} is not a recipe. {error}") from error
 
     def to_json(self):

@@ -12,6 +12,7 @@ import time
 import keras
 
 from vlae_tf.files import write_text
+from vlae_tf.records import read_run
 
 _PACKAGES = ("vlae_tf", "keras", "tensorflow", "jax", "tensorflow-probability", "numpy")
 
@@ -85,7 +86,7 @@ class RunRecord(keras.callbacks.Callback):
 
 def read_record(path):
     """What a run.json holds; nothing where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_run(path) if path.is_file() else {}
 
 
 def _earlier(record):
@@ -96,7 +97,7 @@ def _earlier(record):
 
 
 def _before(epoch, part):
-    kept = part["epochs_s"][: max(epoch - part["first_epoch"], 0)]
+    kept = part.get("epochs_s", [])[: max(epoch - (part["first_epoch"] or 0), 0)]
     return {**part, **_totals(kept), "epochs_s": kept}
 
 

@@ -7,6 +7,7 @@ import pathlib
 import keras
 
 from vlae_tf.files import load_weights, write_text
+from vlae_tf.records import read_history
 from vlae_tf.runs.data import RunData
 from vlae_tf.runs.load import model_config
 from vlae_tf.runs.recipe import Recipe
@@ -159,6 +160,7 @@ def _forget_epochs_from(path, epoch):
     """A run killed between its log and its checkpoint repeats the epoch; one row must remain."""
     if not path.exists():
         return
+    read_history(path)  # names a file that is something else
     with path.open(newline="") as file:
         rows = list(csv.reader(file))
     done = [row for row in rows[1:] if len(row) == len(rows[0]) and int(row[0]) < epoch]

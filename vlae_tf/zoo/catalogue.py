@@ -1,10 +1,10 @@
 """The entries of the zoo: their names, folders, examples and models."""
 
 import fnmatch
-import json
 import pathlib
 
-from vlae_tf.files import read_metrics, read_numpy, sha256
+from vlae_tf.files import read_json, read_numpy, sha256
+from vlae_tf.records import read_metrics
 from vlae_tf.runs import load_run
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
@@ -46,7 +46,7 @@ def info(name):
     path = folder(name)
     return {
         "name": name,
-        "recipe": json.loads((path / "recipe.json").read_text(encoding="utf-8")),
+        "recipe": read_json(path / "recipe.json", "a recipe"),
         "metrics": read_metrics(path / "metrics.json"),
         "card": (path / "card.md").read_text(encoding="utf-8"),
     }

@@ -10,8 +10,9 @@ import numpy as np
 from vlae_tf.evaluation import plot_history, plot_reconstructions, plot_samples, write_metrics
 from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.evaluation.units import in_unit, part_of, unit
-from vlae_tf.files import load_weights, read_metrics, read_numpy, sha256, write_text
+from vlae_tf.files import load_weights, read_numpy, sha256, write_text
 from vlae_tf.models import importance_weighted_log_prob
+from vlae_tf.records import read_metrics, read_probe
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
 from vlae_tf.zoo.card import card
@@ -128,7 +129,7 @@ def store_weights(entry):
             entry / "metrics.json", metrics | {"weights_sha256": weights, "stored": stored}
         )
         if (entry / "probe.json").is_file():
-            probe = json.loads((entry / "probe.json").read_text(encoding="utf-8"))
+            probe = read_probe(entry / "probe.json")
             text = json.dumps(probe | {"weights_sha256": weights}, indent=2)
             write_text(entry / "probe.json", text + "\n")
     np.savez_compressed(entry / "examples.npz", images=images, log_prob=log_prob[:CHECKED])
@@ -151,13 +152,13 @@ def _is_of(probe, weights):
     """Whether there is such a file, made with these weights."""
     if not probe.is_file():
         return False
-    return json.loads(probe.read_text(encoding="utf-8")).get("weights_sha256") == weights
+    return read_probe(probe).get("weights_sha256") == weights
 
 
 def _log_prob(run, block):
     """The file of a block's log-probabilities, checked against the block's mean."""
     path = log_prob_path(run / "metrics.json", block)
-    if not path.is_file() or not np.isclose(-np.load(path).mean(dtype="float64"), block["nll"]):
+    if not path.is_file() or not np.isclose(-read_numpy(path).mean(dtype="float64"), block["nll"]):
         raise ValueError(
             f"{run} is missing {path.name}, the log p(x) of each image of these metrics. Run "
             f"`vlae-tf evaluate` again. Received: run={str(run)!r} without {path.name} of mean "
