@@ -17,6 +17,8 @@ SERVING = [
 ]
 # For models from the Hugging Face Hub, "hf://user/name".
 HUB = ["huggingface_hub>=0.20"]
+# Own images in parquet files.
+PARQUET = ["pyarrow>=15"]
 # For keras-tuner's Bayesian search, and linear probes.
 SKLEARN = ["scikit-learn>=1.4"]
 DOCS = ["furo>=2024.8", "myst-nb>=1.2", "sphinx>=8", "sphinx-copybutton>=0.5"]
@@ -74,10 +76,11 @@ setup(
         "docs": DOCS,
         "hub": HUB,
         "jax": JAX,
+        "parquet": PARQUET,
         "serving": SERVING,
         "sklearn": SKLEARN,
         "test": TEST,
-        "all": HUB + JAX + SERVING + SKLEARN + TEST,
+        "all": HUB + JAX + PARQUET + SERVING + SKLEARN + TEST,
     },
     entry_points={"console_scripts": ["vlae-tf = vlae_tf.cli:main"]},
 )

@@ -14,8 +14,8 @@ import graphlib
 FLOORS = (
     ("checks", "seeds", "start_up", "units"),
     ("files", "backend", "serving"),
-    ("catalogue",),
-    ("noise", "datasets", "serving.client"),
+    ("catalogue", "noise", "pictures", "records"),
+    ("datasets", "serving.client"),
     ("layers",),
     ("distributions", "networks"),
     ("posteriors", "priors", "likelihoods", "objectives"),
@@ -49,6 +49,7 @@ NUMPY_ALONE = {
     "catalogue",
     "checks",
     "files",
+    "pictures",
     "seeds",
     "serving",
     "serving.client",

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests import outside
 from tests.tiny import TINY_MODEL, write_images
@@ -32,6 +33,7 @@ RUN = {
         'load("mnist_static")': 'load("tiny")',
         'examples("mnist_static")': 'examples("tiny")',
         'load("mnist_dynamic"': 'load("images.npz"',
+        "size = (32, 32, 3)": "size = (4, 4, 3)",
         "(28, 28, 1)": str(SHAPE),
         "importance_samples=16": "importance_samples=2",
         "sample(16,": "sample(2,",
@@ -96,6 +98,9 @@ def resolve(name):
 def test_python_runs(page, tiny_zoo, eager, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "images.npz", image_shape=SHAPE, train=4, validation=2)
+    (tmp_path / "my_pictures").mkdir()
+    for name, shade in (("a.png", "red"), ("b.jpg", "blue")):
+        Image.new("RGB", (9, 7), shade).save(tmp_path / "my_pictures" / name)
     code = "\n".join(blocks(page, "python"))
     for old, new in RUN[page].items():
         assert old in code, f"{page} no longer has {old!r}"

@@ -156,17 +156,14 @@ def check_images(images, image_shape, levels=2):
     """Raises unless `images` is a batch of images of this shape, with pixels of 0..levels-1."""
     images = np.asarray(images)
     check_batch_shape(images.shape, image_shape)
-    if not len(images):
-        raise ValueError(
-            f"`images` must hold at least one image. Received: images with shape {images.shape}"
-        )
     numbers = images.dtype.kind in "buif"
     if numbers and 0 <= images.min() and images.max() <= levels - 1:
         if images.dtype.kind != "f" or (images == np.floor(images)).all():
             return
     received = f" between {images.min()} and {images.max()}" if numbers else ""
     expected = (
-        "be binary, every pixel 0 or 1; binarise grey images first (`vlae_tf.datasets.load` does)"
+        "be binary, every pixel 0 or 1; binarise grey images first (`vlae_tf.datasets.load` and "
+        "`thresholded` do), or take a model of 256 levels (`VLAE(levels=256)`)"
         if levels == 2
         else f"have whole numbers from 0 to {levels - 1}, as uint8 has; scaling happens inside"
     )
@@ -182,10 +179,47 @@ def check_batch_shape(shape, image_shape):
     if len(shape) != 4 or any(
         size not in (None, wanted) for size, wanted in zip(shape[1:], image_shape, strict=True)
     ):
+        turned = shape[1:] == (image_shape[2], *image_shape[:2])
+        hint = "; `np.moveaxis(images, 1, -1)` puts the channels last" if turned else ""
         raise ValueError(
-            f"`images` must have shape (batch, {', '.join(map(str, image_shape))}). "
+            f"`images` must have shape (batch, {', '.join(map(str, image_shape))}){hint}. "
             f"Received: images with shape {shape}"
         )
+    if shape[0] == 0:
+        raise ValueError(
+            f"`images` must hold at least one image. Received: images with shape {shape}"
+        )
+
+
+def check_temperatures(temperature, count):
+    """`temperature`, a number or one for each of `count` rows, as float32 `(count,)`."""
+    values = np.asarray(temperature)
+    if values.dtype.kind in "iuf" and values.shape in ((), (count,)):
+        if np.isfinite(values).all() and (values >= 0).all():
+            return np.broadcast_to(values, count).astype("float32")
+    expected = f"a finite number, at least 0, or one for each of the {count} rows"
+    return refuse("temperature", expected, temperature)
+
+
+def only_images(data):
+    """The images of what Keras takes: of `[images]`, `{"image": images}`, or a `tf.data.Dataset` of
+    such dicts, with or without labels beside them."""
+    if isinstance(data, dict):
+        if "image" not in data:
+            received = f"a dict with the keys {', '.join(map(str, data))}"
+            refuse("x", "images, or a dict with an 'image'", data, received)
+        return data["image"]
+    if isinstance(data, (list, tuple)):
+        if len(data) != 1:
+            received = f"a {type(data).__name__} of {len(data)}"
+            refuse("x", "one array of images (`np.stack` makes one of several)", data, received)
+        return only_images(data[0])
+    spec = getattr(data, "element_spec", None)
+    first = spec[0] if isinstance(spec, tuple) else spec
+    if isinstance(first, dict):
+        only_images(first)
+        return data.map(lambda x, *labels: x["image"])
+    return data
 
 
 def check_known(known, mask, shape, levels=2):

@@ -1,18 +1,20 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and readers that name a file they cannot read."""
 
 import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import pathlib
 import tempfile
 import warnings
+import zipfile
 
 import numpy as np
 
-# What metrics say of themselves, beside the likelihoods.
-_METRICS = ("weights_sha256", "dataset", "split", "binarisation", "seed", "likelihood")
+# Deflate makes nothing smaller than this.
+LARGEST_RATIO = 1032
 
 
 @contextlib.contextmanager
@@ -58,6 +60,92 @@ def write_array(path, array):
         np.save(file, array)
 
 
+@contextlib.contextmanager
+def reading(path, kind):
+    """Any error while a file is read becomes a `ValueError` that names it, or the system's
+    `OSError`, which names it too.
+
+    Nothing else may be done in its scope: a file may hold anything, and libraries answer what they
+    do not expect with errors of every kind.
+
+    Args:
+        path: path of the file.
+        kind: what the file must be, such as "a NumPy file".
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        what = str(error) or type(error).__name__
+        raise ValueError(f"{path} cannot be read as {kind}: {what}") from error
+
+
+def check_ratio(stored, unpacked, what):
+    """Raises if the size that a file declares is more than its bytes can stand for."""
+    if unpacked > LARGEST_RATIO * (stored + 1):
+        raise ValueError(f"{what} would have {unpacked} bytes, of {stored} in the file")
+
+
+def read_numpy(path):
+    """The array of a .npy file, or a dict of those of an .npz file.
+
+    No pickled objects are read. Sizes are compared with the file's before any memory is taken.
+
+    Raises:
+        ValueError: names a file that is damaged or of another kind.
+        OSError: the file cannot be opened.
+    """
+    with reading(path, "a NumPy file"), open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            return _read_array(file, file.seek(0, os.SEEK_END), "the array")
+        arrays = {}
+        with zipfile.ZipFile(file) as archive:
+            for item in archive.infolist():
+                name = item.filename.removesuffix(".npy")
+                check_ratio(item.compress_size, item.file_size, f"the array {name!r}")
+                with archive.open(item) as member:
+                    arrays[name] = _read_array(member, item.file_size, f"the array {name!r}")
+        return arrays
+
+
+def _read_array(file, size, what):
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"{what} is of version {version}")
+    shape, _, dtype = readers[version](file)
+    if dtype.hasobject:
+        raise ValueError(f"{what} holds Python objects")
+    declared, left = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if declared != left or min(shape, default=0) < 0:
+        raise ValueError(f"{what} has {left} bytes, and its shape {shape} of {dtype} {declared}")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def read_json(path, kind="JSON"):
+    """The JSON object in a file, a dict.
+
+    Args:
+        path: path of the file.
+        kind: what the file must be, such as "a recipe".
+
+    Raises:
+        ValueError: names a file that is damaged or of another kind.
+        OSError: the file cannot be opened.
+    """
+    with reading(path, kind), open(path, encoding="utf-8") as file:
+        values = json.load(file)
+        if not isinstance(values, dict):
+            raise ValueError(f"it must be an object with keys. Received: {values!r:.200}")
+        return values
+
+
 def load_weights(model, path):
     """Loads all of `path` into `model`, whose dtypes it takes, or raises a `ValueError` that says
     what is wrong.
@@ -84,7 +172,8 @@ def load_weights(model, path):
             # Keras only warns when the optimiser's part does not fit, and leaves it out.
             warnings.simplefilter("error")
             model.load_weights(path)
-    except (OSError, KeyError, ValueError, UserWarning) as error:
+    # A damaged file may raise anything.
+    except Exception as error:
         raise ValueError(
             "The file must hold the weights of this very model, whole, written by this version of "
             "vlae_tf (weights of version 0.1 fit where no part has changed). "
@@ -119,13 +208,15 @@ def read_arrays(path):
             item = group[key]
             if isinstance(item, h5py.Group):
                 look(item)
-            elif not isinstance(item, h5py.Dataset):
+                continue
+            if not isinstance(item, h5py.Dataset):
                 raise ValueError(f"{name} is neither a group nor an array")
-            elif item.external or item.is_virtual:
+            if item.external or item.is_virtual:
                 raise ValueError(f"the numbers of {name} lie in another file")
-            elif item.dtype.kind not in "fiub":
+            if item.dtype.kind not in "fiub":
                 raise ValueError(f"{name} holds {item.dtype}, not numbers")
-            elif not name.startswith(("optimizer/", "vars/seed_state_")):
+            check_ratio(item.id.get_storage_size(), item.nbytes, f"the array {name!r}")
+            if not name.startswith(("optimizer/", "vars/seed_state_")):
                 shapes[name] = item.shape
 
     with h5py.File(path) as file:
@@ -136,30 +227,3 @@ def read_arrays(path):
 def sha256(path):
     """The sha256 of a file, by which a measurement names the weights it was made with."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def read_metrics(path):
-    """What `vlae-tf evaluate` wrote, or a `ValueError` that names a file which is damaged."""
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if missing := [key for key in _METRICS if key not in metrics]:
-            raise ValueError(f"it lacks {', '.join(missing)}")
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "`path` must hold the metrics of a model, as `vlae-tf evaluate` writes them. "
-            f"Received: path={str(path)!r}, but {error}"
-        ) from error
-    return metrics
-
-
-def read_json(path):
-    """The object that a JSON file holds, or a `ValueError` that names a file which is damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("it holds no object with keys")
-    except (RecursionError, ValueError) as error:
-        raise ValueError(
-            f"`path` must be a JSON file. Received: path={str(path)!r}, but {error}"
-        ) from error
-    return found

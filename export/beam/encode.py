@@ -14,8 +14,9 @@ again, does the units that have no file yet. Images that fail are counted and li
 `OUTPUT/bad-<unit>.jsonl` with the reason, and the others are encoded all the same.
 
 A TFRecord file holds `tf.train.Example`s whose feature `image` (--feature) is an encoded picture,
-as in TensorFlow Datasets, or the bytes of the pixels. For a binary model, grey pixels of at least
---threshold become 1 and the others 0. A model of 256 levels gets the pixels unchanged.
+as in TensorFlow Datasets, or the bytes of the pixels. Pictures are read as everywhere in vlae_tf
+(`vlae_tf.pictures`, for which NumPy and Pillow are enough). For a binary model, grey pixels of at
+least --threshold become 1 and the others 0. A model of 256 levels gets the pixels unchanged.
 
 All other options are Beam's, such as --runner.
 """
@@ -37,7 +38,8 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
-from PIL import Image
+
+from vlae_tf.pictures import read_picture, thresholded
 
 _RECORDS = (".tfrecord", ".tfrecords")
 _SCHEMA = pa.schema(
@@ -141,19 +143,12 @@ class ReadUnit(beam.DoFn):
         if len(data) == height * width * channels and not data.startswith(b"\x89PNG"):
             pixels = np.frombuffer(data, "uint8").reshape(self.shape)
         else:
-            with Image.open(io.BytesIO(data)) as picture:
-                picture = picture.convert("L" if channels == 1 else "RGB")
-                if picture.size != (width, height):
-                    if not self.resize:
-                        raise ValueError(
-                            f"must be {width}x{height}, or --resize be given. "
-                            f"Received: {picture.size[0]}x{picture.size[1]}"
-                        )
-                    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-                pixels = np.asarray(picture).reshape(self.shape)
-        if self.levels > 2 or pixels.max() <= 1:
-            return pixels
-        return (pixels >= self.threshold).astype("uint8")
+            if not self.resize and (size := read_picture(data).shape[:2]) != (height, width):
+                raise ValueError(
+                    f"must be {width}x{height}, or --resize be given. Received: {size[1]}x{size[0]}"
+                )
+            pixels = read_picture(data, self.shape)
+        return pixels if self.levels > 2 else thresholded(pixels[None], self.threshold)[0]
 
 
 # === The model ===

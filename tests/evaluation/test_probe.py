@@ -67,7 +67,9 @@ def loading(load_once, monkeypatch):
 
 def test_codes_and_pixels_of_a_run(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        probe, "load_labels", lambda name, split, _: np.arange(32 if split == "train" else 64) % 2
+        probe,
+        "load_labels",
+        lambda name, split, *_, **__: np.arange(32 if split == "train" else 64) % 2,
     )
     result = probe_run(tiny_run, tmp_path / "probe.json", num_images=20)
     assert json.loads((tmp_path / "probe.json").read_text()) == result
@@ -77,12 +79,12 @@ def test_codes_and_pixels_of_a_run(tiny_run, tmp_path, monkeypatch):
 
 
 def test_images_and_classes_of_another_data_set(tiny_run, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="must be one of 'mnist_static'.*name='digits'"):
+    with pytest.raises(ValueError, match="name of a data set .mnist_static.*source='digits'"):
         probe_run(tiny_run, tmp_path / "probe.json", dataset="digits")
     asked = []
     images = RNG.integers(0, 256, (30, 8, 8, 1), "uint8")
     monkeypatch.setattr(
-        probe, "load_labels", lambda name, *_: asked.append(name) or np.arange(30) % 2
+        probe, "load_labels", lambda name, *_, **__: asked.append(name) or np.arange(30) % 2
     )
     monkeypatch.setattr(data, "load_arrays", lambda name, *_, **__: asked.append(name) or images)
     result = probe_run(tiny_run, tmp_path / "probe.json", dataset="mnist_dynamic")
@@ -90,7 +92,7 @@ def test_images_and_classes_of_another_data_set(tiny_run, tmp_path, monkeypatch)
 
 
 def test_data_without_classes():
-    with pytest.raises(ValueError, match="`name` must be a data set with classes; mnist_dynamic"):
+    with pytest.raises(ValueError, match="`source` must be a data set with classes; mnist_dynamic"):
         load_labels("mnist_static")
 
 

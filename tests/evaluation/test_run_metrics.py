@@ -126,8 +126,12 @@ def test_control_stands_beside(make_run):
 
 def test_control_says_how_it_was_trained(make_run):
     folder, control = make_run(), make_run("control", control=True)
-    parts = [{"command": "vlae-tf train it"}, {"command": "vlae-tf train it again"}]
-    (control / "run.json").write_text(json.dumps({"epochs": 7, "parts": parts}))
+    part = {"first_epoch": 0, "epochs": 7, "wall_time_s": 1.0, "backend": "jax"}
+    part["hardware"] = {"cpu": "a processor", "cores": 2}
+    commands = ("vlae-tf train it", "vlae-tf train it again")
+    parts = [part | {"command": command} for command in commands]
+    record = {"parameters": 9, "epochs": 7, "wall_time_s": 1.0, "parts": parts}
+    (control / "run.json").write_text(json.dumps(record))
     beside = evaluate_run(folder, importance_samples=2, control=control)["control"]
     assert (beside["epochs"], beside["trained"]) == (7, "vlae-tf train it again")
 
@@ -176,7 +180,7 @@ def test_refuses_a_number_of_images_that_there_is_not(make_run, num_images):
 def test_refuses_to_overwrite_another_file(make_run, content):
     folder = make_run()
     (folder / "metrics.json").write_text(content)
-    with pytest.raises(ValueError, match="`path` must hold the metrics of a model.*metrics.json"):
+    with pytest.raises(ValueError, match="metrics.json cannot be read as the metrics of a model"):
         evaluate_run(folder, importance_samples=1)
     assert (folder / "metrics.json").read_text() == content
 

@@ -32,7 +32,7 @@ pytestmark = [
 
 
 def start(exported, output, *arguments):
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment = os.environ | {"PYTHONPATH": str(Path(vlae_tf.__file__).parents[1])}
     return subprocess.Popen(
         [PYTHON, SOURCE, "--model", exported, "--output", output, "--runner", "FnApiRunner"]
         + [str(argument) for argument in arguments],

@@ -330,7 +330,7 @@ def test_an_impossible_number_of_samples_is_refused(model, n):
 @pytest.mark.parametrize("temperature", [-0.1, float("nan"), float("inf"), "1", True])
 def test_an_impossible_temperature_is_refused(model, temperature):
     with pytest.raises(
-        ValueError, match="`temperature` must be a finite number, at least 0. Received: temp"
+        ValueError, match="`temperature` must be a finite number, at least 0, or .*Received: temp"
     ):
         model.sample(1, temperature=temperature)
 

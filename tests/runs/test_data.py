@@ -106,3 +106,19 @@ def test_other_recipe_shares_the_images_alone(images):
     assert other.images is data.images
     assert (other.steps_per_epoch, data.steps_per_epoch) == (4, 3)
     assert (other.batches[0][0][:5] != data.batches[0][0][:5]).any()
+
+
+def test_a_fraction_of_the_images_is_for_validation(images):
+    held_out = tiny_recipe(images, validation_fraction=0.25, **VALIDATED)
+    with pytest.raises(ValueError, match="0 for a source that is split"):
+        RunData(held_out)
+
+
+def test_held_out_images_do_not_depend_on_the_seed(tmp_path):
+    file = write_images(tmp_path / "images.npz", train=12)
+    recipe = tiny_recipe(file, validation_fraction=0.25, **VALIDATED)
+    data, other = RunData(recipe), RunData(recipe.replace(seed=5))
+    assert (len(data.images), len(data.validation_images)) == (9, 3)
+    np.testing.assert_array_equal(data.validation_images, other.validation_images)
+    assert data.fingerprint() == other.fingerprint()
+    assert data.fingerprint()["train"]["images"] == 9

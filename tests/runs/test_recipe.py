@@ -89,7 +89,7 @@ def test_unknown_name_lists_the_known_ones():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is not a recipe. Expecting property name"),
+        ("{", "is not a recipe. .*recipe.json cannot be read as JSON: Expecting property"),
         ("[1]", r"must be an object with keys. Received: \[1\]"),
         ('{"dataset": "x"}', "recipe.json is not a recipe. The recipe must have model, epochs"),
         (SMALL | {"epoch": 3}, "a recipe are dataset, model.*Received: epoch. .*mean epochs?"),

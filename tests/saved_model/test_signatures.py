@@ -111,3 +111,39 @@ def test_posterior_that_is_a_flow_is_served_too():
     assert (np.abs(encoding["code_bits"] - bits.mean(axis=0)) < 4 * error).all()
     answer = tf.function(signatures.log_prob)(image=tf.constant(IMAGES), seed=SEEDS)
     assert (answer["elbo"] < answer["log_prob"]).numpy().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("encode", ["image"]),
+        ("decode", ["code", "seed"]),
+        ("reconstruct", ["image", "seed"]),
+        ("sample", ["seed", "temperature"]),
+        ("log_prob", ["image", "seed"]),
+        ("about", ["seed"]),
+    ],
+)
+def test_no_rows_are_refused_in_one_sentence(signatures_of_the_model, name, taken):
+    empty = {
+        "image": tf.zeros((0, 8, 8, 1), tf.uint8),
+        "code": tf.zeros((0, 4)),
+        "seed": tf.zeros((0,), tf.int32),
+        "temperature": tf.zeros((0,)),
+    }
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Inputs must have at least one row"):
+        signatures_of_the_model[name](**{key: empty[key] for key in taken})
+
+
+def test_a_temperature_without_end_is_answered_by_nan(signatures_of_the_model):
+    temperature = tf.constant([1.0, math.inf, math.nan, -1.0])
+    answer = signatures_of_the_model["sample"](seed=SEEDS, temperature=temperature)
+    bad = np.isnan(answer["code"]).all(axis=1)
+    np.testing.assert_array_equal(bad, [False, True, True, True])
+    assert not answer["image"].numpy()[bad].any()
+
+
+@pytest.fixture(scope="module")
+def signatures_of_the_model():
+    _, concrete = Signatures(served.build(), importance_samples=1).functions()
+    return concrete

@@ -227,6 +227,7 @@ def test_other_number_of_images(copy, run_recipe, tmp_path):
     dataset = write_images(tmp_path / "fewer.npz", train=16, validation=6)
     recipe = run_recipe(dataset)
     (copy / "recipe.json").write_text(recipe.to_json())
+    (copy / "run.json").unlink()  # which knows the images themselves
     with pytest.raises(ValueError, match="at step 9, not .* of 2 steps: the data set"):
         train(recipe, copy, verbose=0)
 
@@ -302,3 +303,30 @@ def test_full_disk_is_one_line_that_names_the_file(
     with eagerly():
         train(recipe, tmp_path / "run", verbose=0)
     assert (tmp_path / "run" / "model.weights.h5").is_file()
+# === The images of a run ===
+
+
+def test_other_images_in_the_same_place_are_told(run_recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = run_recipe(write_images("images.npz", train=12, validation=4))
+    with eagerly():
+        train(recipe, "run", verbose=0)
+    for sizes, words in [
+        ({"train": 12, "validation": 5}, "'validation' had 4 images, and has 5 now"),
+        ({"validation": 4, "train": 12}, "'train' had 12 images, and has as many, of other pixels"),
+    ]:
+        write_images("images.npz", **sizes)
+        with pytest.raises(ValueError, match=f"images that the run began with.*{words}"):
+            train(recipe, "run", verbose=0)
+
+
+def test_own_images_are_found_from_another_folder(run_recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = run_recipe(write_images("images.npz", train=12, validation=4))
+    with eagerly():
+        train(recipe, "run", verbose=0)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    kept = Recipe.load(tmp_path / "run" / "recipe.json")
+    assert kept.dataset == str(tmp_path / "images.npz")
+    assert len(RunData(kept).images) == 12

@@ -13,6 +13,7 @@ from vlae_tf.cli.application import (
     check_picture,
     console,
     examples,
+    own_images,
 )
 
 Out = Annotated[pathlib.Path, typer.Option(help="Picture to write.")]
@@ -42,7 +43,10 @@ def reconstruct(
     source: Source,
     images: Annotated[
         str | None,
-        typer.Option(help="Your images (.npy, .npz, a folder); by default the entry's examples."),
+        typer.Option(
+            help="Your images, a file or folder; the entry's examples if absent. "
+            "For binary models, grey is cut at 128."
+        ),
     ] = None,
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of images.")] = 10,
     out: Out = pathlib.Path("reconstructions.png"),
@@ -51,13 +55,13 @@ def reconstruct(
 ):
     """Images, and below each several drawn from its code: what stays the same is in the code."""
     check_picture(out)
-    from vlae_tf import datasets, evaluation, zoo
+    from vlae_tf import evaluation, zoo
 
     model = zoo.load(source, dtype)
     if images is None:
         originals = examples(source, "--images")
     else:
-        originals = datasets.load_arrays(images, image_shape=model.image_shape)
+        originals = own_images(images, model)
     with console.status(f"Reconstructing {n} images"):
         evaluation.plot_reconstructions(model, originals[:n], out, seed=seed)
     console.print(f"Reconstructions are in {out}")

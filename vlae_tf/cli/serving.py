@@ -16,6 +16,7 @@ from vlae_tf.cli.application import (
     check_picture,
     console,
     examples,
+    own_images,
 )
 
 
@@ -49,14 +50,14 @@ def export(
     ] = False,
     warmup_images: Annotated[
         str | None,
-        typer.Option(help="Images for --warmup: .npy, .npz or a folder; not the examples."),
+        typer.Option(help="Your images for --warmup, a file or folder; not the examples."),
     ] = None,
     batch_sizes: Annotated[
         str, typer.Option(help="Batch sizes that the server allows, for --warmup.")
     ] = "1,4,16,64",
 ):
     """Write a SavedModel for TensorFlow Serving, or a file for ONNX, OpenVINO or LiteRT."""
-    from vlae_tf import datasets, saved_model, zoo
+    from vlae_tf import saved_model, zoo
 
     model = zoo.load(source, dtype)
     if format != "tf_saved_model":
@@ -66,7 +67,7 @@ def export(
         return
     images = None
     if warmup_images is not None:
-        images = datasets.load_arrays(warmup_images, image_shape=model.image_shape)
+        images = own_images(warmup_images, model)
     elif warmup:
         images = examples(source, "--warmup-images")
     with console.status("Writing the SavedModel"):
@@ -167,7 +168,10 @@ def client(
         str, typer.Argument(help="encode, decode, reconstruct, sample or log_prob.")
     ],
     images: Annotated[
-        str | None, typer.Option(help="A picture, a .npy or .npz file, or a folder of pictures.")
+        str | None,
+        typer.Option(
+            help="A picture, a file of arrays, or a folder; for binary models cut at 128."
+        ),
     ] = None,
     codes: Annotated[
         pathlib.Path | None, typer.Option(help="A .npy file of codes, to decode.")
@@ -205,7 +209,9 @@ def client(
         check_picture(out)
     with Client(address, model, version, label, timeout) as served:
         if signature in ("encode", "reconstruct", "log_prob"):
-            arguments = [_images_to_ask(images, served)]
+            if images is None:
+                raise ValueError("`images` must be given for this signature. Received: images=None")
+            arguments = [images]
         elif signature == "decode":
             arguments = [_codes(codes)]
         elif signature == "sample":
@@ -233,28 +239,6 @@ def client(
     console.print(f"The answer, of shape {answer.shape}, is in {out}")
 
 
-def _images_to_ask(source, served):
-    """Images of the served model's shape; for a binary model, half grey and more becomes 1."""
-    if source is None:
-        raise ValueError("`images` must be given for this signature. Received: images=None")
-    import numpy as np
-
-    shape = served.about()["image_shape"]
-    if source.lower().endswith((".png", ".jpg", ".jpeg")):
-        from PIL import Image
-
-        with Image.open(source) as file:
-            picture = file.convert("L" if shape[2] == 1 else "RGB")
-            picture = picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-        images = np.asarray(picture).reshape(1, *shape)
-    else:
-        from vlae_tf import datasets
-
-        images = datasets.load_arrays(source, image_shape=shape)
-    grey = images.max() > 1 and served.about()["levels"] == 2
-    return (images >= 128).astype("uint8") if grey else images
-
-
 def _integers(name, text):
     """The integers of a list such as 1,4,16."""
     try:
@@ -266,8 +250,8 @@ def _integers(name, text):
 
 
 def _codes(path):
+    from vlae_tf.files import read_numpy
+
     if path is None:
         raise ValueError("`codes` must be given to decode. Received: codes=None")
-    import numpy as np
-
-    return np.load(path, allow_pickle=False)
+    return read_numpy(path)

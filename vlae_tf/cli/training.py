@@ -58,6 +58,9 @@ def train(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the run, in place of the recipe's.")
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Your images, a file or folder, in place of the recipe's.")
+    ] = None,
     data_dir: DataDir = None,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs too.")] = False,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
@@ -72,7 +75,7 @@ def train(
     chosen = Recipe.load(recipe)
     if control:
         chosen = chosen.control()
-    changes = {"epochs": epochs, "dtype": dtype, "seed": seed}
+    changes = {"epochs": epochs, "dtype": dtype, "seed": seed, "dataset": dataset}
     chosen = chosen.replace(**{k: v for k, v in changes.items() if v is not None})
     _tell_of_slow_policy(chosen.dtype)
     training.train(

@@ -19,7 +19,7 @@ def zoo_list(pattern: Annotated[str, typer.Argument(help="A shell pattern.")] = 
     Piped, the columns have tabs between, and no width.
     """
     from vlae_tf import catalogue
-    from vlae_tf.files import read_metrics
+    from vlae_tf.records import read_metrics
     from vlae_tf.units import rounded, unit
 
     rows = []

@@ -16,6 +16,7 @@ def load(
     *,
     image_shape=None,
     binarise=None,
+    validation_fraction=0.0,
 ):
     """A `tf.data.Dataset` of uint8 images, ready for `fit`.
 
@@ -34,9 +35,11 @@ def load(
         split: "train", "validation", "test" or "train+validation".
         batch_size: images in a batch; None gives single images.
         shuffle: a new order in every iteration.
-        seed: seed of the order and the binarisation.
+        seed: seed of the order, the binarisation and the draw of validation images.
         data_dir: the TFDS directory; None means `TFDS_DATA_DIR`, or TFDS' own default.
         image_shape: own images only: the `(height, width, channels)` they must have.
+        validation_fraction: part of own training images that is the split "validation", as in
+            `load_arrays`.
         binarise: None: as the data set is in the papers, and not for own images. True or False:
             do it, or give the pixels as they are.
 
@@ -66,7 +69,14 @@ def load(
         size = int(images.cardinality())
         size = size if size > 0 else 10_000  # unknown or infinite: shuffle what fits in memory
     else:
-        array = load_arrays(source, split, data_dir, image_shape=image_shape)
+        array = load_arrays(
+            source,
+            split,
+            data_dir,
+            image_shape=image_shape,
+            seed=seed,
+            validation_fraction=validation_fraction,
+        )
         if afresh:
             check_intensities(array, "source")
         elif binarise:

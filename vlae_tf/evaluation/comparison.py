@@ -6,7 +6,8 @@ import numpy as np
 
 from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.evaluation.units import number_of_images
-from vlae_tf.files import read_metrics, write_between
+from vlae_tf.files import write_between
+from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe
 from vlae_tf.units import in_unit, rounded, unit
 

@@ -15,8 +15,9 @@ from vlae_tf.evaluation.units import (
     number_of_images,
     window,
 )
-from vlae_tf.files import read_metrics, sha256, write_text
+from vlae_tf.files import sha256, write_text
 from vlae_tf.models.folder import read_part
+from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
 from vlae_tf.units import in_unit, rounded, unit

@@ -1,14 +1,12 @@
 """Pictures of a model: what it draws, what its code keeps, how it was trained."""
 
-import csv
-import pathlib
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vlae_tf.checks import check_integer
 from vlae_tf.objectives import Objective
+from vlae_tf.records import read_history
 
 # Pixels of the picture for each pixel of an image, and for each inch of matplotlib's.
 _SCALE, _DPI = 2, 100
@@ -123,14 +121,13 @@ def plot_history(history, path, earlier_epochs=0, bits_per_dim=False, terms=None
         >>> _ = pathlib.Path("history.csv").write_text("epoch,elbo,code_bits\\n0,-90,9\\n")
         >>> plot_history("history.csv", "history.png")
     """
-    with pathlib.Path(history).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
+    columns = read_history(history)
+    if not columns["epoch"]:
         raise ValueError(
             "`history` must be the history.csv of a run with at least one finished epoch. "
             f"Received: history={str(history)!r}"
         )
-    epochs = [int(row["epoch"]) + 1 + earlier_epochs for row in rows]
+    epochs = [epoch + 1 + earlier_epochs for epoch in columns["epoch"]]
     bound = ("elbo", "-ELBO (nats)", -1)
     if bits_per_dim:
         bound = ("bits_per_dim", "-ELBO (bits/dim)", 1)
@@ -144,10 +141,9 @@ def plot_history(history, path, earlier_epochs=0, bits_per_dim=False, terms=None
     for axes, (key, label, sign) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         shown = []
         for prefix, name in (("", "training"), ("val_", "validation")):
-            # Keras writes NA for what an epoch did not measure.
-            if rows[0].get(prefix + key, "NA") != "NA":
-                values = np.array([sign * float(row[prefix + key]) for row in rows])
-                axes.plot(epochs, values, label=name, marker="." if len(rows) < 20 else None)
+            if None not in (measured := columns.get(prefix + key, [None])):
+                values = sign * np.array(measured)
+                axes.plot(epochs, values, label=name, marker="." if len(epochs) < 20 else None)
                 shown.append(values)
         if key == bound[0]:
             _look_at_the_end(axes, np.array(shown))

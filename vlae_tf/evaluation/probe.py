@@ -101,8 +101,9 @@ def probe_run(
             binary.
         data_dir: folder where TFDS keeps its data.
         dtype: policy of the convolutions.
-        dataset: name of a data set with images and classes; the run's own unless given. The
-            classes of `mnist_static` were never published: "mnist_dynamic" has the same digits.
+        dataset: data set with images and classes, a name or own images; the run's own unless
+            given. The classes of `mnist_static` were never published: "mnist_dynamic" has the same
+            digits.
         classifier: classifier of `linear_probe`.
 
     Returns:

@@ -8,8 +8,9 @@ import numpy as np
 from vlae_tf.checks import check_integer
 from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.units import SIZE
-from vlae_tf.files import read_metrics, write_array, write_text
+from vlae_tf.files import write_array, write_text
 from vlae_tf.models.partial_results import PartialResults
+from vlae_tf.records import read_metrics, read_run
 from vlae_tf.runs import Recipe
 from vlae_tf.runs.data import binarisation, split_images
 from vlae_tf.runs.load import load_hashed_run
@@ -183,7 +184,7 @@ def _control_record(folder, recipe):
         )
     if not (folder / "run.json").is_file():
         return {}
-    run = json.loads((folder / "run.json").read_text())
+    run = read_run(folder / "run.json")
     return {"epochs": run["epochs"], "trained": run["parts"][-1]["command"]}
 
 

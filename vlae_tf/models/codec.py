@@ -5,7 +5,7 @@ from vlae_tf.checks import (
     check_channels_together,
     check_integer,
     check_known,
-    check_number,
+    check_temperatures,
     refuse,
 )
 from vlae_tf.models.importance import importance_weighted_log_prob
@@ -85,12 +85,12 @@ class Codec:
             n: number of images.
             seed: seed of the noise, an integer or one for each image. The first images of a larger
                 n are those of a smaller one.
-            temperature: scale of the prior's noise; less than 1 gives more typical codes.
+            temperature: scale of the prior's noise, a number or one for each image; less than 1
+                gives more typical codes.
             verbose: 1 for a line on the terminal that tells how many are done.
         """
         check_integer(n, "n", least=1)
-        check_number(temperature, "temperature", least=0)
-        temperatures = np.full(n, temperature, self.variable_dtype)
+        temperatures = check_temperatures(temperature, n).astype(self.variable_dtype)
         return self.run_rows(
             "sample",
             lambda s, t: self.sample_rows(s, t)[0],

@@ -7,8 +7,9 @@ import keras
 from vlae_tf._version import __version__
 from vlae_tf.backend import check_double_precision
 from vlae_tf.checks import check_dtype
-from vlae_tf.files import load_weights, read_metrics, sha256
+from vlae_tf.files import load_weights, read_json, reading, sha256
 from vlae_tf.models.allowed import check_classes
+from vlae_tf.records import read_metrics
 
 # These compute in the model's policy; what else a model has keeps float32, unless all is float64.
 _OF_ANY_DTYPE = ("dtype", "encoder", "decoder", "likelihood_family")
@@ -37,7 +38,7 @@ def read_model(folder, kind, dtype=None, with_weights=True):
     if with_weights:
         _check_evaluated(folder)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path, "a serialised model")
         _check_version(config.pop("vlae_tf_version", None))
         config.pop("compile_config", None)
         if dtype is not None:
@@ -45,7 +46,8 @@ def read_model(folder, kind, dtype=None, with_weights=True):
                 config["config"][part] = _with_policy(config["config"][part], dtype)
         check_classes(config)
         model = keras.saving.deserialize_keras_object(config)
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    # A damaged file may make Keras raise anything.
+    except Exception as error:
         raise ValueError(f"{path} must hold a serialised model. Received: {error}") from error
     if not isinstance(model, kind):
         raise ValueError(f"{path} must hold a {kind.__name__}. Received: a {type(model).__name__}")
@@ -63,9 +65,11 @@ def model_config(model):
 
 def read_part(folder, name):
     """A part of a folder's model, such as its `likelihood_family`: no weights are read."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"][name]
-    check_classes(config)
-    return keras.saving.deserialize_keras_object(config)
+    path = folder / "config.json"
+    with reading(path, "a serialised model"):
+        config = read_json(path, "a serialised model")["config"][name]
+        check_classes(config)
+        return keras.saving.deserialize_keras_object(config)
 
 
 def _check_evaluated(folder):

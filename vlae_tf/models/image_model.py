@@ -1,3 +1,4 @@
+import inspect
 import logging
 
 import keras
@@ -5,21 +6,31 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import compiled, unshare
-from vlae_tf.checks import check_data, check_images
+from vlae_tf.checks import check_data, check_images, only_images, refuse
 from vlae_tf.models.progress import Progress, TrainingProgress
 
 log = logging.getLogger(__name__)
+
+# Which way a metric gets better, for callbacks.
+_BETTER = {"elbo": "max", "bound": "max", "reconstruction": "max", "bits_per_dim": "min"}
+
+
+def refuse_weights(name, value):
+    """Raises the `ValueError` for weights of samples or classes."""
+    refuse(name, "None: every image counts the same", value)
 
 
 class ImageModel(keras.Model):
     """A Keras model whose only data are images of known shape and levels: Keras' side of a `VAE`.
 
-    It checks the data that it is given, keeps the states of its random layers in its weights files,
-    and compiles each of its functions once. A subclass sets `image_shape` and has `levels`.
+    It takes images alone, as an array, `[array]`, `{"image": array}`, or a `tf.data.Dataset` of any
+    of them; labels beside them are left out. It checks the data that it is given, keeps the states
+    of its random layers in its weights files, and compiles each of its functions once. A subclass
+    sets `image_shape` and has `levels`.
 
     Raises (in `fit`, `evaluate` and `predict`):
         ValueError: for images of another shape or with invalid pixels, as far as they can be
-            checked (see `vlae_tf.checks.check_data`).
+            checked (see `vlae_tf.checks.check_data`); for weights of samples or classes.
 
     Example:
         >>> import vlae_tf
@@ -45,32 +56,91 @@ class ImageModel(keras.Model):
         inside = ops.logical_and(pixels >= 0, pixels <= self.levels - 1)
         return ops.logical_and(inside, ops.equal(pixels, ops.floor(pixels)))
 
+    def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
+        given = {"loss": loss, "metrics": None, "weighted_metrics": None} | kwargs
+        for name in ("loss", "metrics", "weighted_metrics"):
+            if given[name] is not None:
+                expected = "None: the model's objective gives the loss and the metrics"
+                refuse(name, expected, given[name])
+        super().compile(optimizer, None, *args, **kwargs)
+
     def fit(self, x=None, *args, **kwargs):
-        validation = kwargs.get("validation_data")
-        for data in (x, validation[0] if isinstance(validation, tuple) else validation):
-            check_data(data, self.image_shape, self.levels)
+        arguments = self._arguments("fit", self._images(x), args, kwargs)
+        validation = arguments.get("validation_data")
+        if isinstance(validation, tuple):
+            arguments["validation_data"] = (self._images(validation[0]), *validation[1:])
+        elif validation is not None:
+            arguments["validation_data"] = self._images(validation)
+        self._direct(arguments.get("callbacks"))
         if self.compiled:
             # TensorFlow would trace the step twice, the first time to make these variables.
             self.optimizer.build(self.trainable_variables)
             unshare(self.optimizer.variables)
-        history = super().fit(x, *args, **_with_progress(kwargs, args))
-        if np.isnan(history.history.get("loss", [])).any():
-            log.warning(
-                "The loss is NaN: training diverged, or images had pixels other than whole numbers "
-                "from 0 to %d; scaling happens inside.",
-                self.levels - 1,
-            )
+        history = super().fit(**_with_progress(arguments))
+        self._warn_of_nan(history.history)
         return history
 
     def evaluate(self, x=None, *args, **kwargs):
-        check_data(x, self.image_shape, self.levels)
-        return super().evaluate(x, *args, **_with_progress(kwargs, args))
+        # `fit` evaluates too, on data that were checked, and warns itself.
+        if "_use_cached_eval_dataset" in kwargs:
+            return super().evaluate(x, *args, **kwargs)
+        arguments = self._arguments("evaluate", self._images(x), args, kwargs)
+        results = super().evaluate(**_with_progress(arguments))
+        self._warn_of_nan(results if isinstance(results, dict) else {"metrics": results})
+        return results
 
     def predict(self, x, *args, **kwargs):
-        check_data(x, self.image_shape, self.levels)
-        return super().predict(x, *args, **kwargs)
+        return super().predict(self._images(x), *args, **kwargs)
 
-    # === Weights files ===
+    def train_on_batch(self, x, *args, **kwargs):
+        return super().train_on_batch(**self._arguments("train_on_batch", x, args, kwargs))
+
+    def test_on_batch(self, x, *args, **kwargs):
+        return super().test_on_batch(**self._arguments("test_on_batch", x, args, kwargs))
+
+    def _images(self, x):
+        """The images of data of any kind, checked as far as they can be."""
+        images = only_images(x)
+        check_data(images, self.image_shape, self.levels)
+        return images
+
+    def _arguments(self, method, x, args, kwargs):
+        """The arguments of a method of Keras by name, with images for `x`.
+
+        Without `y`, Keras leaves weights out in silence.
+        """
+        signature = inspect.signature(getattr(keras.Model, method))
+        arguments = signature.bind(self, x, *args, **kwargs).arguments
+        arguments = {k: v for k, v in arguments.items() if k not in ("self", "kwargs")}
+        for name in ("sample_weight", "class_weight"):
+            if arguments.get(name) is not None:
+                refuse_weights(name, arguments[name])
+        return arguments | {"x": only_images(x)}
+
+    def _direct(self, callbacks):
+        """Tells callbacks whether what they watch should rise or fall: Keras knows it of the loss
+        alone."""
+        for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
+            watched = str(getattr(callback, "monitor", "")).removeprefix("val_")
+            if getattr(callback, "mode", None) == "auto" and watched in _BETTER:
+                callback.mode = _BETTER[watched]
+
+    def _warn_of_nan(self, results):
+        if bad := [name for name, values in results.items() if np.isnan(values).any()]:
+            log.warning(
+                "%s: NaN. Training diverged, or images had pixels other than whole numbers from 0 "
+                "to %d; scaling happens inside.",
+                ", ".join(bad),
+                self.levels - 1,
+            )
+
+    # === Files ===
+
+    def save(self, filepath, *args, **kwargs):
+        if str(filepath).lower().endswith((".h5", ".hdf5")):
+            expected = "a .keras file; `save_weights` writes weights alone, to a .weights.h5"
+            refuse("filepath", expected, str(filepath))
+        return super().save(filepath, *args, **kwargs)
 
     def save_own_variables(self, store):
         # Keras does not save seed generators; without them a resumed run would draw other noise.
@@ -111,15 +181,15 @@ class ImageModel(keras.Model):
         return np.concatenate(batches)
 
 
-def _with_progress(kwargs, args):
+def _with_progress(arguments):
     """Arguments for `fit` or `evaluate`, with progress on one line in the place of Keras' bar.
 
-    Where `callbacks` is given by its place, or is a `CallbackList`, it is left alone.
+    A `CallbackList` is left alone.
     """
-    callbacks = kwargs.get("callbacks") or []
-    if len(args) > 3 or isinstance(callbacks, keras.callbacks.CallbackList):
-        return kwargs
+    callbacks = arguments.get("callbacks") or []
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return arguments
     callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
     if not any(isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks):
         callbacks.append(TrainingProgress())
-    return kwargs | {"callbacks": callbacks}
+    return arguments | {"callbacks": callbacks}

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.files import write_array
+from vlae_tf.files import read_numpy, write_array
 
 
 class PartialResults:
@@ -41,9 +41,8 @@ class PartialResults:
         file = self._file(fingerprint)
         if fingerprint not in self._arrays and file is not None and file.exists():
             try:
-                with file.open("rb") as opened:
-                    self._arrays[fingerprint] = np.lib.format.read_array(opened)
-            except (EOFError, OSError, TypeError, ValueError) as error:
+                self._arrays[fingerprint] = read_numpy(file)
+            except (OSError, ValueError) as error:
                 raise ValueError(
                     "`path` must hold the partial results of an evaluation, or nothing. "
                     f"Received: path={str(file)!r}: {error}"

@@ -9,7 +9,7 @@ from vlae_tf.layers import initialize_from_data
 from vlae_tf.models.allowed import check_classes
 from vlae_tf.models.codec import Codec
 from vlae_tf.models.folder import read_model
-from vlae_tf.models.image_model import ImageModel
+from vlae_tf.models.image_model import ImageModel, refuse_weights
 from vlae_tf.models.parts import PARTS, build_parts, check_names, check_parts
 from vlae_tf.priors import most_probable_clusters
 
@@ -41,7 +41,8 @@ class VAE(Codec, ImageModel):
     probable one for the code, and `cluster_probability`, float32: `(batch, rungs)` each.
     Metrics: `loss` and the objective's terms (`elbo`, `reconstruction`, `kl`, ..., nats an image),
     `bits_per_dim`, `code_bits`. Invalid pixels that could not be checked beforehand (for example
-    from a generator) make the loss NaN; `fit` then logs a warning.
+    from a generator) make all of them NaN, and the codes of their images; `fit` and `evaluate` then
+    log a warning.
 
     Raises:
         ValueError: for an invalid shape or size, a part of the wrong kind, or parts that do not
@@ -152,9 +153,14 @@ class VAE(Codec, ImageModel):
     # === The four parts ===
 
     def posterior(self, images, training=False):
-        """q(z | x), a `CodeDistribution`: batch `(batch,)`, event `(latent_dim,)`."""
+        """q(z | x), a `CodeDistribution`: batch `(batch,)`, event `(latent_dim,)`.
+
+        NaN for an image with pixels that the model does not take.
+        """
         scaled = 2.0 * ops.cast(images, self.variable_dtype) / (self.levels - 1) - 1.0
         features = full_precision(self.encoder(scaled, training=training))
+        valid = ops.all(self.valid_pixels(images), axis=(1, 2, 3))
+        features = ops.where(ops.expand_dims(valid, -1), features, float("nan"))
         parameters = self.posterior_family(features)
         parameters = self.posterior_family.refine(parameters, images, self)
         return self.posterior_family.distribution(parameters)
@@ -186,12 +192,10 @@ class VAE(Codec, ImageModel):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if sample_weight is not None:
-            raise ValueError(
-                "`sample_weight` and `class_weight` must be None: every image counts the same. "
-                f"Received: sample_weight={sample_weight!r}"
-            )
+            refuse_weights("sample_weight", sample_weight)
         valid = self.valid_pixels(x)
-        # Invalid pixels make the loss NaN but give no gradient: the weights stay finite.
+        # Invalid pixels make every figure NaN but give no gradient: the weights stay finite.
+        spoilt = ops.where(ops.all(valid), 0.0, float("nan"))
         x = ops.where(valid, x, ops.zeros_like(x))
         terms = self.objective(x, model=self, training=training)
         check_names(self.objective, terms)
@@ -201,9 +205,9 @@ class VAE(Codec, ImageModel):
             "code_bits": terms["kl"] / np.log(2),
         }
         for name in self.objective.terms:
-            self._trackers[name].update_state(terms[name])
+            self._trackers[name].update_state(terms[name] + spoilt)
         for name, value in bits.items():
-            self._trackers[name].update_state(value)
+            self._trackers[name].update_state(value + spoilt)
         # Losses that the parts add, such as regularisers.
         loss = sum((full_precision(added) for added in self.losses), start=terms["loss"])
         return ops.where(ops.all(valid), loss, float("nan"))

@@ -1,12 +1,19 @@
 import keras
 
-from vlae_tf.checks import check_image_shape, check_integer
-from vlae_tf.likelihoods import PixelCNNLikelihood
+from vlae_tf.checks import check_choice, check_image_shape, check_integer, refuse
+from vlae_tf.likelihoods import LogisticMixtureLikelihood, PixelCNNLikelihood
 from vlae_tf.models.vae import VAE
 from vlae_tf.networks import ResNetDecoder, ResNetEncoder
 from vlae_tf.objectives import ELBO
 from vlae_tf.posteriors import GaussianPosterior
 from vlae_tf.priors import FlowPrior
+
+_LIKELIHOODS = {2: PixelCNNLikelihood, 256: LogisticMixtureLikelihood}
+
+
+def default_levels(image_shape):
+    """Levels of images of this shape where nothing else is said: colours are not binary."""
+    return 256 if image_shape[-1] == 3 else 2
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -26,11 +33,13 @@ class VLAE(VAE):
         decoder: layer from codes to maps; `ResNetDecoder` unless given.
         posterior_family: `Posterior`; `GaussianPosterior` unless given.
         prior_family: `Prior`; `FlowPrior` with four steps unless given.
-        likelihood_family: `Likelihood`; `PixelCNNLikelihood` of binary images unless given. Images
-            of 256 levels take `LogisticMixtureLikelihood`.
+        likelihood_family: `Likelihood`; that of the `levels` unless given.
         objective: `Objective`; `ELBO` unless given.
         seed: seed of the default objective's sample of the code; ignored if `objective` is given.
             Initial weights follow `keras.utils.set_random_seed`.
+        levels: number of values of a channel, which chooses the likelihood: 2 for binary images
+            (`PixelCNNLikelihood`), 256 for greys and colours (`LogisticMixtureLikelihood`). None
+            for 2 with one channel and 256 with three.
 
     Input, output of a call and metrics: those of `VAE`.
 
@@ -41,7 +50,7 @@ class VLAE(VAE):
     Example:
         >>> import keras, numpy as np, vlae_tf
         >>> from vlae_tf.layers import LocalPixelCNN
-        >>> from vlae_tf.likelihoods import PixelCNNLikelihood
+        >>> from vlae_tf.likelihoods import LogisticMixtureLikelihood, PixelCNNLikelihood
         >>> from vlae_tf.networks import ResNetDecoder, ResNetEncoder
         >>> from vlae_tf.priors import FlowPrior
         >>> window = LocalPixelCNN(filters=2, blocks=0, first_kernel_size=3)
@@ -73,12 +82,22 @@ class VLAE(VAE):
         likelihood_family=None,
         objective=None,
         seed=0,
+        levels=None,
         **kwargs,
     ):
         image_shape = check_image_shape(image_shape)
         check_integer(latent_dim, "latent_dim", least=1)
         # Networks compute in the model's precision; distributions keep float32.
         policy = {"dtype": keras.dtype_policies.get(kwargs.get("dtype"))}
+
+        if levels is None and likelihood_family is None:
+            levels = default_levels(image_shape)
+        if likelihood_family is None:
+            likelihood_family = _LIKELIHOODS[check_choice(levels, "levels", _LIKELIHOODS)](
+                image_shape, **policy
+            )
+        elif levels not in (None, getattr(likelihood_family, "levels", levels)):
+            refuse("levels", f"the likelihood's, {likelihood_family.levels}, or None", levels)
 
         def given_or(part, default, *args, **options):
             return default(*args, **options) if part is None else part
@@ -90,13 +109,11 @@ class VLAE(VAE):
             decoder=given_or(decoder, ResNetDecoder, image_shape, **policy),
             posterior_family=given_or(posterior_family, GaussianPosterior, latent_dim),
             prior_family=given_or(prior_family, FlowPrior, latent_dim),
-            likelihood_family=given_or(
-                likelihood_family, PixelCNNLikelihood, image_shape, **policy
-            ),
+            likelihood_family=likelihood_family,
             objective=given_or(objective, ELBO, seed=seed),
             **kwargs,
         )
         self.seed = seed
 
     def get_config(self):
-        return {**super().get_config(), "seed": self.seed}
+        return {**super().get_config(), "seed": self.seed, "levels": self.levels}

@@ -1,6 +1,7 @@
 """Images of a recipe."""
 
 import copy
+import hashlib
 
 import keras
 
@@ -69,6 +70,15 @@ class RunData:
         """`(height, width, channels)`."""
         return self.images.shape[1:]
 
+    def fingerprint(self):
+        """Number and sha256 of the images of each split: a dict, as run.json keeps it."""
+        splits = {"train": self.images, "validation": self.validation_images}
+        return {
+            name: {"images": len(x), "sha256": hashlib.sha256(x.tobytes()).hexdigest()}
+            for name, x in splits.items()
+            if x is not None
+        }
+
     @property
     def steps_per_epoch(self):
         return self.batches.num_batches
@@ -108,19 +118,30 @@ def split_images(recipe, split, seed=0, data_dir=None):
 
 def _stored(recipe, split, data_dir):
     shape = recipe.model.get("image_shape")
-    return load_arrays(recipe.dataset, split, data_dir, image_shape=shape)
+    return load_arrays(
+        recipe.dataset,
+        split,
+        data_dir,
+        image_shape=shape,
+        validation_fraction=recipe.validation_fraction,
+    )
 
 
 def _load(recipe, split, data_dir, draw):
     images = _stored(recipe, split, data_dir)
     if recipe.levels > 2:
         return images
+    if images.shape[-1] == 3 and not recipe.model.get("likelihood_family"):
+        received = f"a model of 2 levels, and images of shape {images.shape[1:]}"
+        expected = f'have "levels": 256 or "image_shape": {list(images.shape[1:])} for colours'
+        raise ValueError(f"`model` must {expected}. Received: {received}")
     if recipe.binarise or draws_afresh(recipe):
         return binarised(images, seed=recipe.seed) if draw else images
     if images.max() > 1:
         refuse(
             "binarise",
-            '"dynamic" or "static", for images that are not binary and a model of binary images',
+            '"dynamic" or "static", for images that are not binary and a model of binary images; '
+            'or the model have "levels": 256',
             recipe.binarise,
             received=f"binarise=None, dataset={recipe.dataset!r} with pixels up to {images.max()}",
         )

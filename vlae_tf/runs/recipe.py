@@ -13,10 +13,13 @@ from pydantic import BeforeValidator, Field
 
 from vlae_tf import catalogue, models
 from vlae_tf.checks import check_dtype, check_image_shape, refuse
+from vlae_tf.datasets import DATASETS
+from vlae_tf.files import read_json
 from vlae_tf.runs.parts import KINDS, build_part, check_part, find_class, normal
 from vlae_tf.runs.recipe_fields import (
     STRICT,
     Count,
+    Fraction,
     Index,
     Model,
     OptimizerPart,
@@ -55,10 +58,11 @@ class Recipe:
     where the class has an argument of that name.
 
     Args:
-        dataset: name in `vlae_tf.datasets`, or path to own images (.npz, .npy, or a folder).
+        dataset: name in `vlae_tf.datasets`, or path to own images (`vlae_tf.pictures.own_images`).
         model: dict of `latent_dim`, size of the code, and the parts `encoder`, `decoder`,
             `posterior_family`, `prior_family`, `likelihood_family`; a missing part is the default
-            of `VLAE`. With an `image_shape`, pictures of a folder are resized to it.
+            of `VLAE`. With an `image_shape`, pictures are resized to it. Without a likelihood,
+            `levels` chooses one, 2 or 256; absent, 256 for an `image_shape` of three channels.
         epochs: length of the run.
         objective: part, such as an objective of `vlae_tf.objectives`.
         optimizer: part, any optimiser of Keras, with its `learning_rate`. It averages the weights,
@@ -70,6 +74,9 @@ class Recipe:
             tenth of the run. None for a constant rate.
         train_split: "train", or "train+validation" for a final fit.
         validation_split: split evaluated after each epoch; None for no validation.
+        validation_fraction: part of the training images of an own data set without a split
+            "validation" that is this split. The draw does not depend on `seed`, so that runs of
+            several seeds can be compared.
         binarise: for images of intensities 0..255 and a binary model: "dynamic" for a new draw in
             each epoch, "static" for one fixed draw, None for what the data set is known to be (own
             images: binary). A model of 256 levels takes the intensities.
@@ -131,6 +138,7 @@ class Recipe:
     )
     train_split: str = "train"
     validation_split: str | None = "validation"
+    validation_fraction: Fraction = 0.0
     binarise: Literal["dynamic", "static"] | None = None
     batch_size: Count = 128
     initial_weights: str | None = None
@@ -187,11 +195,9 @@ class Recipe:
             expected = f"one of the recipes {', '.join(cls.names())}, or the path of a JSON file"
             refuse("source", expected, str(source))
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(values, dict):
-                raise ValueError(f"It must be an object with keys. Received: {values!r}")
-            return cls(**values)
-        except ValueError as error:
+            return cls(**read_json(path, "JSON"))
+        # A damaged file may make Keras and pydantic raise anything.
+        except Exception as error:
             raise ValueError(f"{path} is not a recipe. {error}") from error
 
     def to_json(self):
@@ -210,6 +216,18 @@ class Recipe:
             2
         """
         return dataclasses.replace(self, **fields)
+
+    def with_absolute_path(self):
+        """The recipe with the whole path of own images, which can be found from any folder.
+
+        Example:
+            >>> from vlae_tf.runs import Recipe
+            >>> Recipe.load("mnist_static").with_absolute_path().dataset
+            'mnist_static'
+        """
+        if self.dataset in DATASETS:
+            return self
+        return self.replace(dataset=str(pathlib.Path(self.dataset).expanduser().absolute()))
 
     def differences(self, other):
         """Names of the fields, `notes` aside, in which two recipes differ."""
@@ -276,9 +294,10 @@ class Recipe:
     @property
     def levels(self):
         """Number of values of a channel that the model takes: 2 for binary images."""
-        likelihood = self.model.get("likelihood_family")
-        name = likelihood["class_name"] if likelihood else "PixelCNNLikelihood"
-        return find_class(name).levels
+        likelihood, shape = self.model.get("likelihood_family"), self.model.get("image_shape")
+        if likelihood:
+            return find_class(likelihood["class_name"]).levels
+        return self.model.get("levels") or (models.vlae.default_levels(shape) if shape else 2)
 
     def build_model(self, image_shape):
         """The `VLAE` of this recipe for images of this shape, not compiled, with fresh weights.
@@ -287,7 +306,7 @@ class Recipe:
             ValueError: for invalid arguments of a part, or parts that do not fit together.
         """
         keras.utils.set_random_seed(self.seed)
-        settings = {"image_shape": tuple(image_shape)}
+        settings = {"image_shape": tuple(image_shape), "levels": self.levels}
         settings |= {name: value for name, value in self.model.items() if value is not None}
         known = {
             "latent_dim": settings["latent_dim"],

@@ -18,6 +18,7 @@ _OPEN = pydantic.ConfigDict(strict=True, extra="allow")
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Index = Annotated[int, Field(ge=0, lt=2**31)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -36,6 +37,7 @@ class Model(TypedDict, total=False):
     posterior_family: Part | None
     prior_family: Part | None
     likelihood_family: Part | None
+    levels: typing.Literal[2, 256] | None
 
 
 class OptimizerConfig(TypedDict, total=False):

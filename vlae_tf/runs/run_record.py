@@ -12,6 +12,7 @@ import time
 import keras
 
 from vlae_tf.files import write_text
+from vlae_tf.records import read_run
 
 _PACKAGES = ("vlae_tf", "keras", "tensorflow", "jax", "tensorflow-probability", "numpy")
 
@@ -43,8 +44,8 @@ class RunRecord(keras.callbacks.Callback):
         if initial_weights is not None:
             first = pathlib.Path(initial_weights).with_name("run.json")
             # Resumed, the run need not have at hand what it began with.
-            self.facts |= _earlier(_read(first)) or {
-                key: value for key, value in _read(self.path).items() if key == "earlier"
+            self.facts |= _earlier(read_record(first)) or {
+                key: value for key, value in read_record(self.path).items() if key == "earlier"
             }
 
     def on_train_begin(self, logs=None):
@@ -61,7 +62,7 @@ class RunRecord(keras.callbacks.Callback):
             "versions": _versions(),
             "hardware": _hardware(),
         }
-        self._parts = _read(self.path).get("parts", [])
+        self._parts = read_record(self.path).get("parts", [])
 
     def on_epoch_end(self, epoch, logs=None):
         if self._part["first_epoch"] is None:
@@ -83,8 +84,9 @@ class RunRecord(keras.callbacks.Callback):
         write_text(self.path, json.dumps(record, indent=2) + "\n")
 
 
-def _read(path):
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def read_record(path):
+    """What a run.json holds; nothing where there is none."""
+    return read_run(path) if path.is_file() else {}
 
 
 def _earlier(record):
@@ -95,7 +97,7 @@ def _earlier(record):
 
 
 def _before(epoch, part):
-    kept = part["epochs_s"][: max(epoch - part["first_epoch"], 0)]
+    kept = part.get("epochs_s", [])[: max(epoch - (part["first_epoch"] or 0), 0)]
     return {**part, **_totals(kept), "epochs_s": kept}
 
 

@@ -24,9 +24,9 @@ class Signatures:
     the KL exactly; for a flow, a mixture or a chain it is an estimate. The draws of `log_prob` come
     from the row's seed.
 
-    A row whose image is not of {0, 1} where the model is binary, or whose temperature is negative,
-    is answered by NaN and a blank image: an error would be one for all rows of the batch. Inputs of
-    different numbers of rows are an error.
+    A row whose image is not of {0, 1} where the model is binary, or whose temperature is negative
+    or infinite, is answered by NaN and a blank image: an error would be one for all rows of the
+    batch. Inputs of different numbers of rows are an error, and so are those of none.
 
     `about` gives facts about the model, the same in each row, so that a server may batch it too:
     `levels`, `image_shape`, `latent_dim`, `importance_samples`, and the SHA-256 of the `weights`.
@@ -75,7 +75,7 @@ class Signatures:
         return {name: _only(valid, value) for name, value in answers.items()}
 
     def decode(self, code, seed):
-        code = tf.ensure_shape(code, (None, self.model.latent_dim))
+        code = _some_rows(tf.ensure_shape(code, (None, self.model.latent_dim)))
         image = self.model.decode_rows(code, _one_for_each(code, seed))
         return {"image": tf.cast(image, tf.uint8)}
 
@@ -89,8 +89,9 @@ class Signatures:
         }
 
     def sample(self, seed, temperature):
-        temperature = _one_for_each(seed, temperature)
-        image, code = self.model.sample_rows(seed, _only(temperature >= 0, temperature))
+        temperature = _one_for_each(_some_rows(seed), temperature)
+        valid = (temperature >= 0) & tf.math.is_finite(temperature)
+        image, code = self.model.sample_rows(seed, _only(valid, temperature))
         return {"image": tf.cast(image, tf.uint8), "code": code}
 
     def log_prob(self, image, seed):
@@ -121,6 +122,7 @@ class Signatures:
             "importance_samples": self.importance_samples,
             "weights": weights,
         }
+        seed = _some_rows(seed)
         clusters = self._cluster_log_probs(tf.zeros((1, self.model.latent_dim)))
         if clusters:
             facts["clusters"] = [each.shape[-1] for each in clusters]
@@ -172,7 +174,8 @@ class Signatures:
     def _valid(self, image):
         """The images as floats, and for each whether the model has all its levels."""
         # Nothing else looks at the shape of a request; a reshape could take it for other rows.
-        images = tf.cast(tf.ensure_shape(image, (None, *self.model.image_shape)), tf.float32)
+        image = _some_rows(tf.ensure_shape(image, (None, *self.model.image_shape)))
+        images = tf.cast(image, tf.float32)
         return images, tf.reduce_all(images <= self.model.levels - 1, axis=[1, 2, 3])
 
     def _code_bits(self, posterior):
@@ -202,6 +205,14 @@ def _digest(weights):
     """The SHA-256 of weights, whatever their order."""
     digests = [hashlib.sha256(weight.numpy().tobytes()).digest() for weight in weights]
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+
+
+def _some_rows(values):
+    """`values`, if there are any: oneDNN's convolution of none would have the wrong shape."""
+    rows = tf.shape(values)[0]
+    check = tf.debugging.assert_positive(rows, "Inputs must have at least one row")
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(values)
 
 
 def _one_for_each(rows, values):

@@ -10,9 +10,10 @@ import keras
 from vlae_tf.files import load_weights, write_text
 from vlae_tf.models.folder import model_config
 from vlae_tf.models.progress import TrainingProgress
+from vlae_tf.records import read_history
 from vlae_tf.runs.data import RunData
 from vlae_tf.runs.recipe import Recipe
-from vlae_tf.runs.run_record import RunRecord
+from vlae_tf.runs.run_record import RunRecord, read_record
 from vlae_tf.training.averaged_evaluation import AveragedEvaluation
 from vlae_tf.training.checkpoint import Checkpoint
 from vlae_tf.training.clustering import Clustering
@@ -77,9 +78,12 @@ def train(
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, appendix A.
     """
     out = pathlib.Path(out)
+    recipe = recipe.with_absolute_path()
     _check_folder(out, recipe)
     extra = [_tensorboard(out)] if tensorboard else []
     data = RunData(recipe, data_dir)
+    facts = {"images": len(data.images), "data": data.fingerprint()}
+    _check_data(out, facts["data"])
 
     checkpoint = Checkpoint(out)
     model = compiled_model(data, initialize=not checkpoint.latest.exists())
@@ -104,7 +108,7 @@ def train(
                 *_clustering(data),
                 *extra,
                 history,
-                RunRecord(out, command, recipe.initial_weights, images=len(data.images)),
+                RunRecord(out, command, recipe.initial_weights, **facts),
                 checkpoint,
                 TrainingProgress(images=len(data.images)),
                 *callbacks,
@@ -139,8 +143,9 @@ def compiled_model(data, initialize=True):
 
 def _check_folder(out, recipe):
     path = out / "recipe.json"
-    differences = recipe.differences(Recipe.load(path)) if path.exists() else []
-    if differences:
+    if not path.exists():
+        return
+    if differences := recipe.differences(Recipe.load(path).with_absolute_path()):
         raise ValueError(
             "`out` must be a new folder or one with a run of the same recipe; to train a finished "
             "model further, start a new run with its weights as `initial_weights` and another "
@@ -149,10 +154,25 @@ def _check_folder(out, recipe):
         )
 
 
+def _check_data(out, data):
+    """Raises if the images are not those that the run in `out` began with."""
+    path = out / "run.json"
+    before = read_record(path).get("data", data)
+    for split in sorted(data.keys() | before.keys()):
+        now, then = (known.get(split, {"images": 0}) for known in (data, before))
+        if now != then:
+            what = "as many, of other pixels" if now["images"] == then["images"] else now["images"]
+            raise ValueError(
+                "`dataset` must hold the images that the run began with; train other images in a "
+                f"new folder. Received: {split!r} had {then['images']} images, and has {what} now"
+            )
+
+
 def _forget_epochs_from(path, epoch):
     """A run killed between its log and its checkpoint repeats the epoch; one row must remain."""
     if not path.exists():
         return
+    read_history(path)  # names a file that is something else
     with path.open(newline="") as file:
         rows = list(csv.reader(file))
     done = [row for row in rows[1:] if len(row) == len(rows[0]) and int(row[0]) < epoch]

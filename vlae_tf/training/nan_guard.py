@@ -9,8 +9,9 @@ from vlae_tf.checks import check_integer
 _MEANINGS = {
     "reconstruction": "log p(x | z), the likelihood of the images",
     "kl": "log q(z | x) - log p(z), the posterior or the prior",
-    "loss": "the objective, or pixels among the images that the model does not take",
+    "loss": "the objective",
 }
+_EVERYTHING = "pixels among the images that the model does not take, or the weights"
 
 
 class NaNGuard(keras.callbacks.Callback):
@@ -68,6 +69,8 @@ class NaNGuard(keras.callbacks.Callback):
         }
         if bad:
             name, value = next(iter(bad.items()))
+            if len(bad) == len(self._terms) > 1:
+                self._stop(batch, f"all of {', '.join(bad)} are {value} ({_EVERYTHING})")
             others = [other for other in bad if other not in (name, "loss")]
             self._stop(
                 batch,

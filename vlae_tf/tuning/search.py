@@ -7,7 +7,7 @@ import os
 import pathlib
 
 from vlae_tf.checks import check_choice, check_integer, check_number, refuse
-from vlae_tf.files import write_text
+from vlae_tf.files import read_json, write_text
 from vlae_tf.runs import RunData
 from vlae_tf.runs.data import split_images
 from vlae_tf.tuning.recipe_tuner import RecipeTuner, TimeIsUp
@@ -181,11 +181,8 @@ def _check_folder(out, settings, write):
             out.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(settings, indent=2) + "\n")
         return
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-        different = [key for key in settings if written.get(key) != settings[key]]
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{path} must be the record of a search. Received: {error}") from error
+    written = read_json(path, "the record of a search")
+    different = [key for key in settings if written.get(key) != settings[key]]
     if different:
         shown = f"out={str(out)!r}, whose search differs in {', '.join(different)}"
         refuse("out", "a new folder or one with the same search", out, received=shown)

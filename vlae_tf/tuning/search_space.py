@@ -6,7 +6,15 @@ from vlae_tf.checks import refuse
 from vlae_tf.runs import Recipe
 
 # These decide on which images the trials are compared, or are not for a search to choose.
-_FIXED = ("dataset", "binarise", "train_split", "validation_split", "initial_weights", "notes")
+_FIXED = (
+    "dataset",
+    "binarise",
+    "train_split",
+    "validation_split",
+    "validation_fraction",
+    "initial_weights",
+    "notes",
+)
 
 
 class SearchSpace:

@@ -1,6 +1,7 @@
 import dataclasses
-import json
 import pathlib
+
+from vlae_tf.records import read_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +40,11 @@ class TrialResult:
             metrics = {name: trial.metrics.get_last_value(name) for name in trial.metrics.metrics}
         minutes = None
         if record.exists():
-            minutes = json.loads(record.read_text(encoding="utf-8"))["wall_time_s"] / 60
+            minutes = read_run(record)["wall_time_s"] / 60
         text = trial.message or "the worker gave no reason"
         if error.exists():
-            text = error.read_text(encoding="utf-8")
+            # A full disk, or a process that was killed, leaves an empty one.
+            text = error.read_text(encoding="utf-8", errors="replace").strip() or text
         values = space.values(trial.hyperparameters)
         return cls(
             trial=trial.trial_id,

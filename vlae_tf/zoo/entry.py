@@ -22,7 +22,7 @@ def write_entry(folder, source, licence=None):
         "source": source,
         "licence": licence,
         "image_shape": list(likelihood.image_shape),
-        "latent_dim": read_json(folder / "recipe.json")["model"]["latent_dim"],
+        "latent_dim": read_json(folder / "recipe.json", "a recipe")["model"]["latent_dim"],
         "window": shown,
         "window_pixels": network.receptive_field.pixels if network else 0,
     }

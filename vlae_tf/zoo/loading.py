@@ -1,9 +1,9 @@
 """What an entry gives: its model, its facts, its example images."""
 
 from vlae_tf import catalogue
-from vlae_tf.datasets.own import read_numpy
-from vlae_tf.files import read_metrics
+from vlae_tf.files import read_numpy
 from vlae_tf.models import VAE
+from vlae_tf.records import read_metrics
 
 
 def load(source, dtype="float32"):

@@ -8,7 +8,6 @@ import tempfile
 import numpy as np
 
 from vlae_tf import catalogue
-from vlae_tf.datasets.own import read_numpy
 from vlae_tf.evaluation import (
     plot_clusters,
     plot_history,
@@ -19,11 +18,12 @@ from vlae_tf.evaluation import (
 )
 from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.evaluation.rung_plots import rung_sizes
-from vlae_tf.files import load_weights, read_metrics, sha256, write_text
+from vlae_tf.files import load_weights, read_json, read_numpy, sha256, write_text
 from vlae_tf.models import importance_weighted_log_prob
 from vlae_tf.models.folder import read_part
 from vlae_tf.posteriors import LadderPosterior
 from vlae_tf.priors import GaussianMixturePrior
+from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
 from vlae_tf.units import in_unit, unit
@@ -150,7 +150,7 @@ def store_weights(entry):
             entry / "metrics.json", metrics | {"weights_sha256": weights, "stored": stored}
         )
         for path in filter(pathlib.Path.is_file, (entry / name for name in _PROBES)):
-            probe = json.loads(path.read_text(encoding="utf-8"))
+            probe = read_json(path, "a probe of codes")
             text = json.dumps(probe | {"weights_sha256": weights}, indent=2)
             write_text(path, text + "\n")
     np.savez_compressed(entry / "examples.npz", images=images, log_prob=log_prob[:CHECKED])
@@ -194,13 +194,13 @@ def _is_of(probe, weights):
     """Whether there is such a file, made with these weights."""
     if not probe.is_file():
         return False
-    return json.loads(probe.read_text(encoding="utf-8")).get("weights_sha256") == weights
+    return read_json(probe, "a probe of codes").get("weights_sha256") == weights
 
 
 def _log_prob(run, block):
     """The file of a block's log-probabilities, checked against the block's mean."""
     path = log_prob_path(run / "metrics.json", block)
-    if not path.is_file() or not np.isclose(-np.load(path).mean(dtype="float64"), block["nll"]):
+    if not path.is_file() or not np.isclose(-read_numpy(path).mean(dtype="float64"), block["nll"]):
         raise ValueError(
             f"{run} is missing {path.name}, the log p(x) of each image of these metrics. Run "
             f"`vlae-tf evaluate` again. Received: run={str(run)!r} without {path.name} of mean "

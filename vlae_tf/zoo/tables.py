@@ -1,11 +1,11 @@
 """Results of all entries, from their metrics: the README's table, and a whole page."""
 
-import json
 import pathlib
 
 from vlae_tf import catalogue
 from vlae_tf.evaluation.units import control_nll, number_of_images
-from vlae_tf.files import read_metrics, write_between, write_text
+from vlae_tf.files import read_json, write_between, write_text
+from vlae_tf.records import read_metrics, read_probe, read_run
 from vlae_tf.units import rounded, unit
 
 # Published results on the test set, in nats, or bits/dim for CIFAR-10: the paper's (Chen et al.,
@@ -146,10 +146,8 @@ Trained for {epochs} of {all_epochs} epochs on {images:,} images in {hours:.1f} 
 
 def facts(folder):
     """The facts of an entry that its card and the page share, by name; its metrics; its recipe."""
-    metrics, recipe, run = (
-        json.loads((folder / f"{part}.json").read_text(encoding="utf-8"))
-        for part in ("metrics", "recipe", "run")
-    )
+    metrics, run = read_metrics(folder / "metrics.json"), read_run(folder / "run.json")
+    recipe = read_json(folder / "recipe.json", "a recipe")
     last = run["parts"][-1]
     cores = last["hardware"]["cores"]
     told = {
@@ -234,7 +232,7 @@ def _probe_sentence(folder, dataset):
     path = folder / "probe.json"
     if not path.is_file():
         return ""
-    probe = json.loads(path.read_text(encoding="utf-8"))
+    probe = read_probe(path)
     tested = {"num_images": probe["test_images"]}
     tested = number_of_images(tested, {"dataset": probe["dataset"], "split": "test"})
     code, pixels = (

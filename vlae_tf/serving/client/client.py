@@ -1,6 +1,8 @@
+import os
+
 import numpy as np
 
-from vlae_tf.checks import check_images, check_integer, check_number, refuse
+from vlae_tf.checks import check_images, check_integer, check_number, check_temperatures, refuse
 from vlae_tf.seeds import row_seeds
 from vlae_tf.serving.serving_error import ServingError
 
@@ -17,7 +19,10 @@ _MISTAKES = (
 class Client:
     """A served model: its methods take and give NumPy arrays, as those of a `VAE` in Python do.
 
-    It needs NumPy for REST, grpcio and protobuf for gRPC, and never TensorFlow.
+    It needs NumPy for REST, grpcio and protobuf for gRPC, Pillow for pictures, and never
+    TensorFlow. Where a method takes images, it takes the path of own images too: a picture, a file
+    of arrays or a folder (`vlae_tf.pictures.own_images`). They are brought to the model's size and,
+    for a binary model, made binary (`vlae_tf.pictures.thresholded`).
 
     Args:
         address: `grpc://host:port` or `http://host:port`; TensorFlow Serving's ports are 8500 for
@@ -72,7 +77,7 @@ class Client:
         """The codes of images, float32 `(batch, latent_dim)`: the centre of the posterior.
 
         Args:
-            images: `(batch, height, width, channels)`, pixels of the model's levels.
+            images: `(batch, height, width, channels)`, pixels of the model's levels; or a path.
         """
         return self._rows("encode", image=self._images(images))["code"]
 
@@ -100,9 +105,7 @@ class Client:
             temperature: scale of the prior's noise: a number, or one for each image.
         """
         seeds = row_seeds(seed, check_integer(n, "n", least=1))
-        temperatures = np.broadcast_to(np.asarray(temperature, "float32"), n)
-        if not (temperatures >= 0).all():
-            refuse("temperature", "at least 0", temperature)
+        temperatures = check_temperatures(temperature, n)
         return self._rows("sample", seed=seeds, temperature=temperatures)["image"]
 
     def log_prob(self, images, seed=0):
@@ -178,6 +181,11 @@ class Client:
 
     def _images(self, images):
         """`images` as uint8, if there is at least one and all have the model's levels."""
+        if isinstance(images, str | os.PathLike):
+            from vlae_tf.pictures import own_images, thresholded
+
+            images = own_images(images, image_shape=self.about()["image_shape"])
+            images = thresholded(images) if self.about()["levels"] == 2 else images
         images = _not_empty("images", _integers("images", images, "uint8"))
         # Every model takes 0 and 1: the server is asked for its levels only for other pixels.
         if images.max() > 1:

@@ -129,12 +129,6 @@ def test_an_unreadable_picture_is_named(tmp_path, keep):
         load_arrays(tmp_path)
 
 
-def test_a_picture_of_16_bits_is_refused(tmp_path):
-    Image.fromarray(np.full((4, 4), 60_000, np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(ValueError, match="deep.png must have 8 bits a channel"):
-        load_arrays(tmp_path)
-
-
 @pytest.mark.parametrize("name", ["images.npy", "images.npz"])
 def test_a_truncated_file_is_named(tmp_path, name):
     file = tmp_path / name
@@ -153,8 +147,8 @@ def test_a_file_of_pickled_objects_is_refused(tmp_path):
 
 def test_an_npz_file_without_splits_lists_what_it_has(tmp_path):
     file = tmp_path / "images.npz"
-    np.savez(file, x=random_images(), y=random_images())
-    with pytest.raises(ValueError, match="arrays named train.*Received: arrays named x, y"):
+    np.savez(file, a=random_images(), b=random_images())
+    with pytest.raises(ValueError, match="arrays named train.*Received: arrays named a, b"):
         load_arrays(file)
 
 
@@ -168,7 +162,7 @@ def test_splits_of_different_shapes_cannot_be_joined(tmp_path):
 def test_another_file_is_refused(tmp_path):
     file = tmp_path / "images.csv"
     file.write_text("1,2")
-    with pytest.raises(ValueError, match=".npy or .npz file.*images.csv"):
+    with pytest.raises(ValueError, match="numpy.save.*Received: source='.*images.csv'"):
         load_arrays(file)
 
 
