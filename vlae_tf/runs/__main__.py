@@ -11,7 +11,12 @@ from vlae_tf.runs import Recipe
 def count():
     """Numbers of weights of the package's recipes, a dict by name."""
     recipes = {name: Recipe.load(name) for name in Recipe.names()}
-    return {n: r.count_params(DATASETS[r.dataset].image_shape) for n, r in recipes.items()}
+    return {name: recipe.count_params(_image_shape(recipe)) for name, recipe in recipes.items()}
+
+
+def _image_shape(recipe):
+    """That of the recipe, for images of one's own, or that of its data set."""
+    return recipe.model.get("image_shape") or DATASETS[recipe.dataset].image_shape
 
 
 if __name__ == "__main__":

@@ -170,7 +170,8 @@ def _check_data(out, data):
 
 def _forget_epochs_from(path, epoch):
     """A run killed between its log and its checkpoint repeats the epoch; one row must remain."""
-    if not path.exists():
+    # Empty, if the disk was full when it began.
+    if not path.exists() or not path.stat().st_size:
         return
     read_history(path)  # names a file that is something else
     with path.open(newline="") as file:
