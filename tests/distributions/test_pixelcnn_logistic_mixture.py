@@ -136,7 +136,7 @@ def test_an_ordered_network_sees_the_channels_before_it(channel):
     i, j = 3, 3
 
     def mean(x):
-        return ops.sum(likelihood._pixels(likelihood.parameters_of(x)).loc[:, i, j, channel])
+        return ops.sum(likelihood.pixels(likelihood.parameters_of(x)).loc[:, i, j, channel])
 
     seen = gradient(mean, np.full((1, 5, 7, 3), 100.0, "float32"))[0] != 0
     window = {(row - i, column - j) for row, column in np.argwhere(seen.all(-1))}

@@ -16,7 +16,7 @@ from vlae_tf.cli.tables import print_table
 
 @app.command()
 def recipes():
-    """The package's recipes: data set, size, length, and measured time.
+    """The package's recipes, named by their data sets: size, length, and measured time.
 
     The time is that of the entry of the zoo with the same name, with the epochs it went on for
     beside it, on the hardware that its run.json names.
@@ -29,10 +29,8 @@ def recipes():
         measured = ("", "")
         if name in entries:
             measured = _measured(catalogue.read_entry(entries[name], "run"))
-        row = [name, recipe["dataset"], f"{sizes[name]:,}", str(recipe["epochs"])]
-        rows.append([*row, *measured])
-    columns = ["recipe", "data set", "parameters", "epochs", "measured time", "over epochs"]
-    print_table(columns, rows)
+        rows.append([name, f"{sizes[name]:,}", str(recipe["epochs"]), *measured])
+    print_table(["recipe", "parameters", "epochs", "measured time", "over"], rows)
 
 
 def _measured(record):

@@ -151,7 +151,8 @@ def plot_history(history, path, earlier_epochs=0, bits_per_dim=False, terms=None
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    if axes.lines:
+        axes.legend(frameon=False)
     figure.savefig(path)
 
 

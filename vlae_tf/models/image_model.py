@@ -64,6 +64,11 @@ class ImageModel(keras.Model):
                 refuse(name, expected, given[name])
         super().compile(optimizer, None, *args, **kwargs)
 
+    def compile_from_config(self, config):
+        # Keras leaves this out where `compile` is not its own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def fit(self, x=None, *args, **kwargs):
         arguments = self._arguments("fit", self._images(x), args, kwargs)
         validation = arguments.get("validation_data")
