@@ -8,7 +8,6 @@ import threading
 
 import pytest
 
-from vlae_tf.explorer.app import explorer_app
 from vlae_tf.explorer.explored_model import ExploredModel
 
 
@@ -16,6 +15,8 @@ from vlae_tf.explorer.explored_model import ExploredModel
 def running(models):
     """The port at which these models are explored."""
     import uvicorn
+
+    from vlae_tf.explorer.app import explorer_app
 
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
