@@ -111,6 +111,9 @@ def test_every_figure_of_them_is_nan_with_one_warning(model, caplog):
         assert np.isnan(method(GREY)).all()
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="no batch of unknown size, and no export, on JAX"
+)
 def test_a_classifier_on_codes_learns_and_knows_them_too():
     model = tiny_model()
     model.trainable = False
@@ -182,6 +185,9 @@ def test_a_file_that_would_not_load_is_not_saved(model, tmp_path, name):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="no batch of unknown size, and no export, on JAX"
+)
 def test_an_export_in_another_format_is_refused(model, tmp_path):
     with pytest.raises(ValueError, match="`format` must be one of"):
         model.export(tmp_path / "model.pb", format="frozen")
