@@ -9,6 +9,7 @@ from vlae_tf.networks import LadderDecoder, LadderEncoder, MLPDecoder, MLPEncode
 from vlae_tf.objectives import (
     ELBO,
     ImportanceWeightedELBO,
+    InfoELBO,
     LadderELBO,
     MutualPosteriorDivergenceELBO,
     SoftFreeBitsELBO,
@@ -91,6 +92,7 @@ PARTS = {
     "ladder": ladder,
     "clustering ladder": clustering_ladder,
     "MAE": lambda: {"objective": MutualPosteriorDivergenceELBO(eta=1.0, gamma=0.1)},
+    "InfoVAE": lambda: {"objective": InfoELBO(alpha=0.5, weight=10.0)},
     "full covariance, outside": lambda: {"posterior_family": outside.FullCovariancePosterior(SIZE)},
     "mixture posterior, outside": lambda: {"posterior_family": outside.TwoComponentPosterior(SIZE)},
     "mixture prior, outside": lambda: {"prior_family": outside.MyMixturePrior(SIZE)},

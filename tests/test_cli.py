@@ -21,6 +21,7 @@ COMMANDS = (
     ["evaluate"],
     ["sample"],
     ["reconstruct"],
+    ["gibbs"],
     ["probe"],
     ["rungs"],
     ["lossy"],
@@ -175,7 +176,12 @@ def test_pictures(tiny_zoo, tmp_path, loading):
     own = tmp_path / "own.npy"
     np.save(own, np.eye(8, dtype="uint8").reshape(1, 8, 8, 1))
     run("reconstruct", "tiny", "--images", own, "--out", tmp_path / "own.png")
-    assert all(is_png(tmp_path / f"{name}.png") for name in ("samples", "again", "own"))
+    run("gibbs", "tiny", "--n", 2, "--steps", 3, "--out", tmp_path / "chain.png")
+    run("gibbs", "tiny", "--noise", "--n", 2, "--steps", 1, "--out", tmp_path / "noise.png")
+    for name in ("samples", "again", "own", "chain", "noise"):
+        assert is_png(tmp_path / f"{name}.png")
+    with pytest.raises(ValueError, match="`--noise` takes no images"):
+        run("gibbs", "tiny", "--noise", "--images", own, "--out", tmp_path / "chain.png")
 
 
 def test_export_of_an_entry(tiny_zoo, tmp_path, loading, monkeypatch):

@@ -144,6 +144,11 @@ OBJECTIVES = {
         objectives.ImportanceWeightedELBO,
         {"samples": 3, "estimator": "dreg", "seed": 5},
     ),
+    "InfoELBO": (
+        objectives.InfoELBO,
+        {"alpha": 0.5, "weight": 3.0, "kernel": "imq", "scales": [1.0, 2.0], "free_bits": 0.5}
+        | {"warmup_steps": 4, "seed": 5},
+    ),
     "LadderELBO": (
         objectives.LadderELBO,
         {"rungs": [1, 1], "steps_a_rung": 3, "fade_steps": 2, "seed": 5},

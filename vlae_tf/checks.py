@@ -64,6 +64,16 @@ def check_integers(values, name, least=1, length=None):
     return refuse(name, f"a list of {count} integers, each at least {least}", values)
 
 
+def check_numbers(values, name, **bounds):
+    """`values`, a list or tuple, as a list of one or more floats, each as `check_number` has it."""
+    if isinstance(values, (list, tuple)) and values:
+        try:
+            return [check_number(value, name, **bounds) for value in values]
+        except ValueError:
+            pass
+    return refuse(name, f"a list of one or more numbers, each {_range('finite', **bounds)}", values)
+
+
 def check_choice(value, name, choices):
     """`value`, if it is one of `choices`."""
     if value not in list(choices):

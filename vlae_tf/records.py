@@ -30,6 +30,7 @@ class _Block(TypedDict):
     elbo: _Number
     kl: _Number
     code_bits: _Number
+    effective_samples: NotRequired[_Number]
     active_units: NotRequired[_Count]
     command: NotRequired[str | None]
 
@@ -44,6 +45,13 @@ class _Control(TypedDict):
     importance_samples: _Some
     epochs: NotRequired[_Count]
     trained: NotRequired[str]
+
+
+class _Information(TypedDict):
+    __pydantic_config__ = _OPEN
+    nats: _Number
+    most: _Number
+    num_images: _Some
 
 
 class _Stored(TypedDict):
@@ -63,6 +71,7 @@ class _Metrics(TypedDict):
     seed: int
     likelihood: Annotated[list[_Block], Field(min_length=1)]
     control: NotRequired[_Control]
+    mutual_information: NotRequired[_Information]
     stored: NotRequired[_Stored]
 
 

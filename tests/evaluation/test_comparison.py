@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vlae_tf.evaluation import comparison_table, renew_comparison
+from vlae_tf.evaluation.units import number_of_samples
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_a_row_for_each_evaluation_and_the_difference_of_pairs(runs):
     assert first[5] == "-" and second[5] == f"1.50 ± {error:.2f}"
     block = json.loads((folders[0] / "metrics.json").read_text())["likelihood"][0]
     assert first[4] == f"{block['nll']:.2f} ± {block['nll_standard_error']:.2f}"
-    assert first[3].endswith(f"× {block['importance_samples']}")
+    assert first[3].endswith(f"× {number_of_samples(block)}")
 
 
 def test_without_log_probabilities_there_is_no_difference(runs):

@@ -96,6 +96,10 @@ def test_terms_are_those_of_the_definition(model, samples):
     np.testing.assert_allclose(terms["elbo"], np.mean(log_w, axis=0), atol=1e-4)
     np.testing.assert_allclose(terms["kl"], np.mean(kl, axis=0), atol=1e-4)
     np.testing.assert_allclose(terms["log_prob"], np.log(np.mean(np.exp(log_w), axis=0)), atol=1e-4)
+    weights = np.exp(log_w)
+    counting = weights.sum(axis=0) ** 2 / (weights**2).sum(axis=0)
+    np.testing.assert_allclose(terms["effective_samples"], counting, rtol=1e-3)
+    assert (1 - 1e-9 <= counting).all() and (counting <= samples + 1e-9).all()
     if samples == 1:
         np.testing.assert_array_equal(terms["log_prob"], terms["elbo"])
 

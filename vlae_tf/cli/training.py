@@ -98,6 +98,10 @@ def evaluate(
     control: Annotated[
         str | None, typer.Option(help="Folder of the control run, reported next to the model.")
     ] = None,
+    information: Annotated[
+        bool,
+        typer.Option("--information", help="Mutual information of image and code too."),
+    ] = False,
     out: Annotated[
         pathlib.Path | None, typer.Option(help="File to write; by default metrics.json of the run.")
     ] = None,
@@ -126,6 +130,7 @@ def evaluate(
             seed=seed,
             data_dir=data_dir,
             dtype=dtype,
+            information=information,
             command=command_line(),
             progress=lambda done, total: progress.update(
                 task, completed=done, total=total, refresh=True

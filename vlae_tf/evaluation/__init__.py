@@ -4,6 +4,7 @@ from vlae_tf.evaluation.clustering import clustering_accuracy
 from vlae_tf.evaluation.comparison import comparison_table, renew_comparison
 from vlae_tf.evaluation.lossy import compare_windows
 from vlae_tf.evaluation.metrics import active_units, evaluate
+from vlae_tf.evaluation.mutual_information import mutual_information
 from vlae_tf.evaluation.plots import plot_history, plot_reconstructions, plot_rows, plot_samples
 from vlae_tf.evaluation.probe import linear_probe, probe_run
 from vlae_tf.evaluation.run_metrics import evaluate_run, write_metrics
@@ -19,6 +20,7 @@ __all__ = [
     "evaluate",
     "evaluate_run",
     "linear_probe",
+    "mutual_information",
     "plot_clusters",
     "plot_history",
     "plot_manifolds",

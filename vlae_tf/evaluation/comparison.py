@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from vlae_tf.evaluation.run_metrics import log_prob_path
-from vlae_tf.evaluation.units import number_of_images
+from vlae_tf.evaluation.units import number_of_images, number_of_samples
 from vlae_tf.files import write_between
 from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe
@@ -53,7 +53,7 @@ def comparison_table(folders):
                 f"`{folder.name}`",
                 _objective(recipe.objective),
                 recipe.epochs,
-                f"{number_of_images(block, metrics)} × {block['importance_samples']:,}",
+                f"{number_of_images(block, metrics)} × {number_of_samples(block)}",
                 f"{rounded(block['nll'], metrics)} ± "
                 + rounded(block["nll_standard_error"], metrics),
                 "-" if worth is None else " ± ".join(f"{number:.2f}" for number in worth),

@@ -45,6 +45,8 @@ def evaluate(
           by image;
         - `nll`, `nll_standard_error`, `elbo`, `reconstruction`, `kl`: nats an image;
         - `bits_per_dim` of the nll; `code_bits`, the kl in bits;
+        - `effective_samples`: how many of the K samples of an image count, in the median over
+          images; near 1, the nll is a bound that may be far from the truth;
         - `active_units`: how many dimensions of the code tell images apart, by a threshold of 0.01;
           `active_units_by_threshold`, by others too;
         - `importance_samples`, `num_images`, `dtype`, `backend`: how they were measured;
@@ -96,6 +98,7 @@ def evaluate(
         "reconstruction": elbo + kl,
         "kl": kl,
         "code_bits": kl / float(np.log(2)),
+        "effective_samples": float(np.median(measured["effective_samples"])),
         "active_units": counts["0.01"],
         "active_units_by_threshold": counts,
         "importance_samples": int(samples),

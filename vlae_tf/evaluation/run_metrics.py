@@ -7,6 +7,7 @@ import numpy as np
 
 from vlae_tf.checks import check_integer
 from vlae_tf.evaluation.metrics import evaluate
+from vlae_tf.evaluation.mutual_information import mutual_information
 from vlae_tf.evaluation.units import SIZE
 from vlae_tf.files import write_array, write_text
 from vlae_tf.models.partial_results import PartialResults
@@ -30,6 +31,7 @@ def evaluate_run(
     batch_size=128,
     data_dir=None,
     dtype="float32",
+    information=False,
     command=None,
     progress=None,
 ):
@@ -38,7 +40,8 @@ def evaluate_run(
     The file holds the sha256 of the weights, the conditions, and under `likelihood` one block, as
     `evaluate` returns it, for each number of images and samples; the one with the most images comes
     first. Blocks of the same weights are kept, those of other weights are dropped. `control` is
-    next to them, with the epochs and the command of its training.
+    next to them, with the epochs and the command of its training, and `mutual_information`, with
+    the number of images it was estimated from.
 
     Each block has a second file, `<name>-<images>x<samples>.npy`: log p(x) of each image in nats,
     float32, in the order of the split. Mean and standard error can be recomputed from it, and two
@@ -63,6 +66,8 @@ def evaluate_run(
         batch_size: pairs of an image and a sample evaluated at once; memory is proportional to it.
         data_dir: folder where TFDS keeps its data.
         dtype: policy of the convolutions: "float32", or "mixed_bfloat16" where that is faster.
+        information: whether to estimate the mutual information of image and code too, from the
+            same images; see `mutual_information`.
         command: the command line that does this, for the record.
         progress: called after each step with the number of pairs done and of all pairs.
 
@@ -115,6 +120,8 @@ def evaluate_run(
     written = _written(path, record)
     if control is not None:
         written["control"] = {**block.pop("control"), **trained}
+    if information:
+        written["mutual_information"] = mutual_information(model, images[rows], seed)
     others = [b for b in written.pop("likelihood", []) if any(b[k] != block[k] for k in SIZE)]
     blocks = [*others, {**block, "command": command}]
     blocks.sort(key=lambda b: [b[k] for k in SIZE], reverse=True)

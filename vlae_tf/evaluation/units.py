@@ -4,6 +4,8 @@ from vlae_tf.datasets import DATASETS
 
 # The size of an evaluation. Only likelihoods of the same size can be compared.
 SIZE = ("num_images", "importance_samples")
+# Where fewer samples count, a single one decides: the likelihood is a bound that may be far off.
+LEAST_EFFECTIVE = 2.0
 
 
 def control_nll(metrics, block):
@@ -27,6 +29,17 @@ def number_of_images(block, metrics):
     parts = metrics["split"].split("+")
     all_images = sum(known.sizes[part] for part in parts) if known else count
     return f"{count:,}" if count == all_images else f"{count:,} of {all_images:,}"
+
+
+def number_of_samples(block):
+    """The number of importance samples of a block as text, with how many of them count in the
+    median image where that was measured, and a word where it is near 1."""
+    told = f"{block['importance_samples']:,}"
+    counting = block.get("effective_samples")
+    if counting is None or block["importance_samples"] == 1:
+        return told
+    bound = ": a bound only" if counting < LEAST_EFFECTIVE else ""
+    return f"{told} ({counting:.1f} count{bound})"
 
 
 # === The window ===

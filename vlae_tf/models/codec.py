@@ -78,6 +78,36 @@ class Codec:
         """
         return self.decode(self.encode(images), seed=seed)
 
+    def gibbs(self, images, steps, seed=0, verbose=0):
+        """The Markov chain z ~ q(z | x), x ~ p(x | z), begun at `images`.
+
+        Where p(x | z) is the distribution of the training images that share a code, the chain
+        stays among such images whatever the prior is: so one samples a model whose codes do not
+        follow its prior, as after training without a KL (Zhao et al., 2017, section 4).
+
+        Args:
+            images: images to begin with, as the model takes them, `(n, *image_shape)`.
+            steps: number of steps.
+            seed: seed of the noise, an integer or one for each image. A longer chain begins with
+                the shorter one.
+            verbose: 1 for a line on the terminal that tells how many images are done in a step.
+
+        Returns:
+            The images after each step, float32 of whole numbers, `(steps, n, *image_shape)`.
+        """
+        images = self.check_images(images)
+        steps = check_integer(steps, "steps", least=1)
+        seeds = np.stack([row_seeds(int(own), steps) for own in row_seeds(seed, len(images))])
+        chain = []
+        for step in range(steps):
+            rows = (images, seeds[:, step])
+            images = self.run_rows(
+                "gibbs", lambda x, s: self.decode_rows(self.draw_codes(x, s), s), *rows,
+                verbose=verbose,
+            )  # fmt: skip
+            chain.append(images)
+        return np.stack(chain)
+
     def sample(self, n, seed=0, temperature=1.0, verbose=0):
         """`n` new images: z from the prior, x from p(x | z).
 
@@ -127,6 +157,11 @@ class Codec:
         return export_runtime(self, filepath, format, **kwargs)
 
     # === On tensors ===
+
+    def draw_codes(self, images, seeds):
+        """Codes drawn from q(z | x), on tensors, `(batch, latent_dim)`: one seed a row."""
+        noise = ops.cast(row_normal(seeds, (self.latent_dim,)), self.variable_dtype)
+        return self.posterior(images).from_noise(noise)
 
     def decode_rows(self, code, seeds, known=None, mask=None):
         """`decode` on tensors, for use inside graphs: one seed a row."""

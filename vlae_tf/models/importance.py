@@ -11,6 +11,7 @@ from vlae_tf.seeds import row_seeds
 
 # Batches between two writes of the partial results.
 SAVE_EVERY = 20
+_TERMS = ("log_prob", "elbo", "kl", "effective_samples")
 
 
 def importance_weighted_log_prob(
@@ -65,9 +66,14 @@ def importance_weighted_log_prob(
 def importance_weighted_terms(
     model, images, importance_samples, seed=0, batch_size=128, progress=None, partial=None
 ):
-    """`importance_weighted_log_prob`, with the ELBO and the KL of the same samples.
+    """`importance_weighted_log_prob`, with the ELBO and the KL of the same samples, and how many of
+    them count.
 
         elbo = 1/K sum_k log w_k,        kl = 1/K sum_k log q(z_k | x) - log p(z_k)
+        effective_samples = (sum_k w_k)^2 / sum_k w_k^2,        1 to K
+
+    Where the effective number is near 1, a single sample decides, and the estimate is a bound that
+    may lie far below log p(x).
 
     Args:
         model, images, importance_samples, seed, batch_size, progress: the arguments of
@@ -76,7 +82,7 @@ def importance_weighted_terms(
             call continues from there, to the same result.
 
     Returns:
-        A dict of `log_prob`, `elbo` and `kl`, float64 `(n,)` each, nats.
+        A dict of `log_prob`, `elbo` and `kl`, nats, and `effective_samples`, float64 `(n,)` each.
 
     Raises:
         ValueError: for the reasons of `importance_weighted_log_prob`.
@@ -97,16 +103,17 @@ def importance_weighted_terms(
         True
 
     Reference:
-        Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
+        Burda et al., "Importance Weighted Autoencoders", 2016, equation 8; Kong, "A Note on
+        Importance Sampling using Standardized Weights", 1992, for the effective number.
     """
     importance_samples = check_integer(importance_samples, "importance_samples", least=1)
     batch_size = check_integer(batch_size, "batch_size", least=1)
     images = model.check_images(images)
     n = len(images)
     seeds = np.asarray(row_seeds(seed, n)).astype("uint32")
-    key = partial and fingerprint(model, images, seeds, importance_samples)
+    key = partial and fingerprint(model, images, seeds, importance_samples, len(_TERMS))
     results = partial and partial.rows(key)
-    results = np.empty((0, 3)) if results is None else results
+    results = np.empty((0, len(_TERMS))) if results is None else results
 
     # Every step has the same shape, so that it is traced once: samples fall into equal chunks, and
     # the last batch repeats the last image. Each chunk computes the posterior again, one encoding
@@ -131,15 +138,17 @@ def importance_weighted_terms(
                 done = min((chunk + 1) * samples, importance_samples) * min(rows, n - start)
                 progress(before + done, n * importance_samples)
         log_w, kl = np.concatenate(pairs, axis=-1)[..., :importance_samples].astype("float64")
+        total = logsumexp(log_w, axis=1)
         terms = [
-            logsumexp(log_w, axis=1) - np.log(importance_samples),
+            total - np.log(importance_samples),
             log_w.mean(axis=1),
             kl.mean(axis=1),
+            np.exp(2 * total - logsumexp(2 * log_w, axis=1)),
         ]
         results = np.concatenate([results, np.stack(terms, axis=1)[: n - start]])
         if partial is not None and (count % SAVE_EVERY == 0 or count == len(starts)):
             partial.save(key, results)
-    return dict(zip(("log_prob", "elbo", "kl"), results.T, strict=True))
+    return dict(zip(_TERMS, results.T, strict=True))
 
 
 def _log_w_and_kl(model, images, noise):

@@ -3,6 +3,7 @@
 from vlae_tf.objectives.bounds import log_weights
 from vlae_tf.objectives.elbo import ELBO
 from vlae_tf.objectives.importance_weighted_elbo import ImportanceWeightedELBO
+from vlae_tf.objectives.info_elbo import InfoELBO
 from vlae_tf.objectives.ladder_elbo import LadderELBO
 from vlae_tf.objectives.mutual_posterior_divergence_elbo import MutualPosteriorDivergenceELBO
 from vlae_tf.objectives.objective import Objective
@@ -11,6 +12,7 @@ from vlae_tf.objectives.soft_free_bits_elbo import SoftFreeBitsELBO
 __all__ = [
     "ELBO",
     "ImportanceWeightedELBO",
+    "InfoELBO",
     "LadderELBO",
     "MutualPosteriorDivergenceELBO",
     "Objective",

@@ -3,7 +3,7 @@
 import pathlib
 
 from vlae_tf import catalogue
-from vlae_tf.evaluation.units import control_nll, number_of_images
+from vlae_tf.evaluation.units import control_nll, number_of_images, number_of_samples
 from vlae_tf.files import read_json, write_between, write_text
 from vlae_tf.records import read_metrics, read_probe, read_run
 from vlae_tf.units import rounded, unit
@@ -46,7 +46,7 @@ def results_table():
         paper, known = published(name, metrics["dataset"]) or ("-", "-")
         rows.setdefault(unit(metrics), []).append(
             f"| [{name}](zoo/{name}/card.md) | **{nll}** ± {error} "
-            f"| {number_of_images(best, metrics)} × {best['importance_samples']:,} | {bound} "
+            f"| {number_of_images(best, metrics)} × {number_of_samples(best)} | {bound} "
             f"| {best['code_bits']:.1f} | {control} | {paper} | {known} |"
         )
     titles = {"nats": "test NLL", "bits/dim": "test bits/dim"}
@@ -79,7 +79,7 @@ _LIKELIHOOD = (
 
 def _likelihood_row(block, metrics):
     return (
-        f"| {number_of_images(block, metrics)} | {block['importance_samples']:,} "
+        f"| {number_of_images(block, metrics)} | {number_of_samples(block)} "
         f"| {block['nll']:.2f} ± {block['nll_standard_error']:.2f} | {block['bits_per_dim']:.4f} "
         f"| {block['elbo']:.2f} | {block['kl']:.2f} | {block['code_bits']:.1f} "
         f"| {_active(block)} | {block['dtype']} |"
