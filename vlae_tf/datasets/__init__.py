@@ -9,6 +9,7 @@ from vlae_tf.datasets.binarisation import binarised
 from vlae_tf.datasets.named import prepare
 from vlae_tf.datasets.pipeline import load
 from vlae_tf.datasets.registry import DATASETS, DatasetInfo, info
+from vlae_tf.datasets.untuned import untuned
 from vlae_tf.pictures import thresholded
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "load_labels",
     "prepare",
     "thresholded",
+    "untuned",
 ]

@@ -7,6 +7,7 @@ import numpy as np
 
 from vlae_tf.checks import check_array, check_integer, refuse
 from vlae_tf.datasets.binarisation import bernoulli, check_intensities
+from vlae_tf.datasets.untuned import untuned
 
 
 class ImageBatches(keras.utils.PyDataset):
@@ -125,7 +126,7 @@ class ImageBatches(keras.utils.PyDataset):
             images = tf.numpy_function(batch, [step], self.images.dtype)
             return tf.ensure_shape(images, (size, *self.images.shape[1:]))
 
-        return tf.data.Dataset.counter().map(draw).prefetch(2)
+        return untuned(tf.data.Dataset.counter().map(draw).prefetch(2))
 
     def on_epoch_begin(self):
         self._begun = True

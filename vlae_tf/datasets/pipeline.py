@@ -4,6 +4,7 @@ from vlae_tf.checks import check_integer
 from vlae_tf.datasets.arrays import check_shape, load_arrays
 from vlae_tf.datasets.binarisation import binarised, check_intensities
 from vlae_tf.datasets.registry import DATASETS
+from vlae_tf.datasets.untuned import untuned
 
 
 def load(
@@ -44,7 +45,8 @@ def load(
             do it, or give the pixels as they are.
 
     Returns:
-        A dataset of uint8 tensors (batch, height, width, channels), or (height, width, channels).
+        A dataset of uint8 tensors (batch, height, width, channels), or (height, width, channels),
+        without TensorFlow's autotuner (`untuned`).
 
     Raises:
         ValueError: for an invalid argument.
@@ -88,7 +90,7 @@ def load(
         images = images.batch(batch_size)
     if afresh:
         images = _binarise(images, seed)
-    return images.prefetch(tf.data.AUTOTUNE)
+    return untuned(images.prefetch(2))
 
 
 def _binarise(images, seed):
@@ -104,7 +106,7 @@ def _binarise(images, seed):
 
     keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
     pairs = tf.data.Dataset.zip(images, keys)
-    return pairs.map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+    return pairs.map(draw, num_parallel_calls=2)
 
 
 def _single_images(dataset, split, image_shape):

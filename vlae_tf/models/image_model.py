@@ -8,6 +8,7 @@ from keras import ops
 from vlae_tf.backend import compiled, unshare
 from vlae_tf.checks import check_data, check_images, only_images, refuse
 from vlae_tf.models.progress import Progress, TrainingProgress
+from vlae_tf.models.prompt_data import prompt_arguments
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class ImageModel(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def fit(self, x=None, *args, **kwargs):
-        arguments = self._arguments("fit", self._images(x), args, kwargs)
+        arguments = {"shuffle": True} | self._arguments("fit", self._images(x), args, kwargs)
         validation = arguments.get("validation_data")
         if isinstance(validation, tuple):
             arguments["validation_data"] = (self._images(validation[0]), *validation[1:])
@@ -81,7 +82,7 @@ class ImageModel(keras.Model):
             # TensorFlow would trace the step twice, the first time to make these variables.
             self.optimizer.build(self.trainable_variables)
             unshare(self.optimizer.variables)
-        history = super().fit(**_with_progress(arguments))
+        history = super().fit(**_with_progress(prompt_arguments(arguments)))
         self._warn_of_nan(history.history)
         return history
 
@@ -90,12 +91,13 @@ class ImageModel(keras.Model):
         if "_use_cached_eval_dataset" in kwargs:
             return super().evaluate(x, *args, **kwargs)
         arguments = self._arguments("evaluate", self._images(x), args, kwargs)
-        results = super().evaluate(**_with_progress(arguments))
+        results = super().evaluate(**_with_progress(prompt_arguments(arguments)))
         self._warn_of_nan(results if isinstance(results, dict) else {"metrics": results})
         return results
 
     def predict(self, x, *args, **kwargs):
-        return super().predict(self._images(x), *args, **kwargs)
+        arguments = self._arguments("predict", self._images(x), args, kwargs)
+        return super().predict(**prompt_arguments(arguments))
 
     def train_on_batch(self, x, *args, **kwargs):
         return super().train_on_batch(**self._arguments("train_on_batch", x, args, kwargs))
