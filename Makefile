@@ -22,13 +22,14 @@ test-fast: lint
 
 lint: .venv/installed
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 # The documentation site, in docs/_build/html/index.html: its notebooks are run, and a warning is an error.
 docs: .venv/installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 clean:
-	rm -rf docs/_build docs/generated .venv build dist *.egg-info demo .pytest_cache .ruff_cache
+	rm -rf docs/_build docs/generated .venv build dist *.egg-info demo .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A version manager's stub may stand on the path and not run, and some distributions leave out the
@@ -46,10 +47,10 @@ FIND_PYTHON := for python in $(or $(PYTHON),python3.11 python3.12 python3.13 pyt
 		exit 1; \
 	fi; \
 	set -x; $$python -m venv .venv
-	$(BIN)/python -m pip install --requirement requirements.lock
+	$(BIN)/python -m pip install --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/installed-docs: .venv/installed requirements-docs.lock
-	$(BIN)/python -m pip install --quiet --requirement requirements-docs.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-docs.lock
 	@touch $@

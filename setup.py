@@ -7,7 +7,15 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
-TEST = ["build", "pytest>=8", "pytest-xdist>=3.6", "pyyaml>=6", "ruff>=0.12", "selenium>=4.20"]
+TEST = [
+    "build",
+    "mypy>=1.15",
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "pyyaml>=6",
+    "ruff>=0.12",
+    "selenium>=4.20",
+]
 JAX = ["jax>=0.7,<0.11"]
 SERVING = [
     "grpcio>=1.60,<2",
@@ -30,13 +38,16 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    license_files=["LICENSE"],
+    license_files=["LICENSE", "NOTICE"],
     keywords="vae autoencoder pixelcnn normalizing-flow keras tensorflow jax",
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",
-        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
     python_requires=">=3.11",
     # The entries stay at the top of the repository, where people read them, and are installed
@@ -44,6 +55,7 @@ setup(
     packages=[*find_packages(include=["vlae_tf", "vlae_tf.*"]), "vlae_tf._zoo"],
     package_dir={"vlae_tf._zoo": "zoo"},
     package_data={
+        "": ["py.typed", "*.pyi"],
         "vlae_tf.explorer": ["static/*"],
         "vlae_tf.runs": ["recipe_sizes.json", "recipes/*.json"],
         "vlae_tf.tuning": ["report.html"],

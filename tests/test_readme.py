@@ -17,7 +17,7 @@ from vlae_tf import likelihoods, networks, priors
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "export/README.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "export/README.md"]
 PAGES += sorted(
     str(path.relative_to(ROOT))
     for path in ROOT.glob("docs/**/*.md")

@@ -5,7 +5,7 @@ import fnmatch
 import os
 import pathlib
 
-from vlae_tf.files import read_json
+from vlae_tf.files import PathLike, read_json
 
 _PACKAGE = pathlib.Path(__file__).parent
 RECIPES = _PACKAGE / "runs" / "recipes"
@@ -19,7 +19,7 @@ _HUB = "hf://"
 _FILES = ("*.json", "*.md", "*.csv", "*.npz", "*.npy", "*.png", "model.weights.h5")
 
 
-def recipe_names():
+def recipe_names() -> list[str]:
     """Names of the recipes that come with the package, sorted."""
     return sorted(path.stem for path in RECIPES.glob("*.json"))
 
@@ -60,7 +60,7 @@ def _entries_in(folder):
     return {path.parent.name: path.parent for path in folder.glob("*/config.json")}
 
 
-def entry_names(pattern="*"):
+def entry_names(pattern: str = "*") -> list[str]:
     """Names of the entries that match a shell pattern, sorted. As `zoo.list` in the package.
 
     The environment variable VLAE_TF_ZOO may name a folder with entries of your own.
@@ -73,7 +73,7 @@ def entry_names(pattern="*"):
     return fnmatch.filter(entries(), pattern)
 
 
-def locate(source):
+def locate(source: PathLike) -> pathlib.Path:
     """The folder of a model: of an entry, by its name, or of any folder with a config.json.
 
     Args:

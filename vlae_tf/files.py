@@ -13,6 +13,7 @@ import zipfile
 
 import numpy as np
 
+PathLike = str | os.PathLike[str]
 # Deflate makes nothing smaller than this.
 LARGEST_RATIO = 1032
 

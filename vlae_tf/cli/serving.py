@@ -221,7 +221,7 @@ def client(
                 "`signature` must be encode, decode, reconstruct, sample or log_prob. "
                 f"Received: signature={signature!r}"
             )
-        options = {} if signature == "encode" else {"seed": seed}
+        options: dict = {} if signature == "encode" else {"seed": seed}
         if signature == "sample":
             options["temperature"] = temperature
         with console.status(f"Asking {address}"):

@@ -1,6 +1,7 @@
 """Whole data sets as arrays: images and labels."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,18 +9,19 @@ from vlae_tf.checks import check_choice, check_image_shape, refuse
 from vlae_tf.datasets.binarisation import binarised
 from vlae_tf.datasets.named import named
 from vlae_tf.datasets.registry import DATASETS, SPLITS
+from vlae_tf.files import PathLike
 from vlae_tf.pictures import own_images, own_labels
 
 
 def load_arrays(
-    source,
-    split="train",
-    data_dir=None,
+    source: PathLike | np.ndarray,
+    split: str = "train",
+    data_dir: PathLike | None = None,
     *,
-    image_shape=None,
-    binarise=False,
-    seed=0,
-    validation_fraction=0.0,
+    image_shape: Sequence[int] | None = None,
+    binarise: bool = False,
+    seed: int = 0,
+    validation_fraction: float = 0.0,
 ) -> np.ndarray:
     """All images of a split as one uint8 array (n, height, width, channels).
 
@@ -85,7 +87,12 @@ def _is_named(source, validation_fraction):
 
 
 def load_labels(
-    source, split="train", data_dir=None, *, seed=0, validation_fraction=0.0
+    source: PathLike,
+    split: str = "train",
+    data_dir: PathLike | None = None,
+    *,
+    seed: int = 0,
+    validation_fraction: float = 0.0,
 ) -> np.ndarray:
     """The class of each image that `load_arrays(source, split)` gives, int64 `(n,)`.
 

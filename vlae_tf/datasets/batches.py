@@ -48,15 +48,15 @@ class ImageBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        images,
-        batch_size,
-        shuffle=True,
-        binarise=False,
-        seed=0,
-        initial_epoch=0,
-        drop_remainder=False,
+        images: np.ndarray,
+        batch_size: int,
+        shuffle: bool = True,
+        binarise: bool = False,
+        seed: int = 0,
+        initial_epoch: int = 0,
+        drop_remainder: bool = False,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_array(images)
         if binarise:

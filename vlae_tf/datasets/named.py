@@ -8,11 +8,12 @@ import numpy as np
 
 from vlae_tf.datasets.omniglot import random_order, shrink
 from vlae_tf.datasets.registry import info
+from vlae_tf.files import PathLike
 
 log = logging.getLogger(__name__)
 
 
-def prepare(name: str, data_dir=None, manual_dir=None) -> str:
+def prepare(name: str, data_dir: PathLike | None = None, manual_dir: PathLike | None = None) -> str:
     """Download the data set `name` through TFDS, prepare it, and return where it lies.
 
     Args:

@@ -1,24 +1,28 @@
 """Data sets as tf.data pipelines."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from vlae_tf.checks import check_integer
 from vlae_tf.datasets.arrays import check_shape, load_arrays
 from vlae_tf.datasets.binarisation import binarised, check_intensities
 from vlae_tf.datasets.registry import DATASETS
 from vlae_tf.datasets.untuned import untuned
+from vlae_tf.files import PathLike
 
 
 def load(
-    source,
-    split="train",
-    batch_size=None,
-    shuffle=False,
-    seed=0,
-    data_dir=None,
+    source: Any,
+    split: str = "train",
+    batch_size: int | None = None,
+    shuffle: bool = False,
+    seed: int = 0,
+    data_dir: PathLike | None = None,
     *,
-    image_shape=None,
-    binarise=None,
-    validation_fraction=0.0,
-):
+    image_shape: Sequence[int] | None = None,
+    binarise: bool | None = None,
+    validation_fraction: float = 0.0,
+) -> Any:
     """A `tf.data.Dataset` of uint8 images, ready for `fit`.
 
     A dynamically binarised data set is x ~ Bernoulli(intensity / 255): splits with training images

@@ -1,6 +1,7 @@
 """How well clusters that were found without labels agree with classes."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vlae_tf.checks import refuse
 
@@ -8,7 +9,7 @@ from vlae_tf.checks import refuse
 _SHUFFLINGS = 10
 
 
-def clustering_accuracy(clusters, labels):
+def clustering_accuracy(clusters: ArrayLike, labels: ArrayLike) -> dict:
     """Share of images whose class is that of their cluster, under both usual mappings.
 
         majority = 1/n sum_k max_c n_kc

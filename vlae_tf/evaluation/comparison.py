@@ -1,12 +1,13 @@
 """Runs side by side: likelihoods of the same images, and what the objective made of the code."""
 
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.evaluation.units import number_of_images, number_of_samples
-from vlae_tf.files import write_between
+from vlae_tf.files import PathLike, write_between
 from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe
 from vlae_tf.units import in_unit, rounded, unit
@@ -15,7 +16,7 @@ _SAME = ("dataset", "split", "binarisation", "seed")
 _BEGIN, _END = "<!-- comparison: written by `vlae-tf compare` -->", "<!-- end of comparison -->"
 
 
-def comparison_table(folders):
+def comparison_table(folders: Sequence[PathLike]) -> str:
     """What was measured of several runs: a Markdown table, a row for each evaluation.
 
     Args:
@@ -31,13 +32,13 @@ def comparison_table(folders):
         >>> from vlae_tf.evaluation import comparison_table
         >>> comparison_table(["runs/elbo", "runs/iwae"])  # doctest: +SKIP
     """
-    folders = [pathlib.Path(folder) for folder in folders]
-    if not folders:
+    paths = [pathlib.Path(folder) for folder in folders]
+    if not paths:
         raise ValueError(f"`folders` must name one run or more. Received: folders={folders!r}")
-    all_metrics = [read_metrics(folder / "metrics.json") for folder in folders]
+    all_metrics = [read_metrics(folder / "metrics.json") for folder in paths]
     told = [tuple(metrics[key] for key in _SAME) for metrics in all_metrics]
     if len(set(told)) > 1:
-        received = ", ".join(f"{f.name}: {t}" for f, t in zip(folders, told, strict=True))
+        received = ", ".join(f"{f.name}: {t}" for f, t in zip(paths, told, strict=True))
         raise ValueError(f"`folders` must agree in {', '.join(_SAME)}. Received: {received}")
     name = unit(all_metrics[0])
     lines = [
@@ -45,10 +46,10 @@ def comparison_table(folders):
         f"({name}) | -ELBO | KL (nats) | active units |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for folder, metrics in zip(folders, all_metrics, strict=True):
+    for folder, metrics in zip(paths, all_metrics, strict=True):
         recipe = Recipe.load(folder / "recipe.json")
         for block in metrics["likelihood"]:
-            worth = _difference(folders[0], folder, block, metrics)
+            worth = _difference(paths[0], folder, block, metrics)
             cells = [
                 f"`{folder.name}`",
                 _objective(recipe.objective),
@@ -65,7 +66,7 @@ def comparison_table(folders):
     return "\n".join([*lines, ""])
 
 
-def renew_comparison(page, folders):
+def renew_comparison(page: PathLike, folders: Sequence[PathLike]) -> None:
     """Puts `comparison_table(folders)` between the marks of a page; a `ValueError` without them."""
     write_between("page", pathlib.Path(page), _BEGIN, _END, comparison_table(folders))
 

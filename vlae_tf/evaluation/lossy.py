@@ -1,6 +1,7 @@
 """The lossy experiment: what a smaller window leaves to the code."""
 
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,7 +16,7 @@ from vlae_tf.evaluation.units import (
     number_of_images,
     window,
 )
-from vlae_tf.files import sha256, write_text
+from vlae_tf.files import PathLike, sha256, write_text
 from vlae_tf.models.folder import read_part
 from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe, load_run
@@ -25,7 +26,14 @@ from vlae_tf.units import in_unit, rounded, unit
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
 
 
-def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
+def compare_windows(
+    folders: Mapping[str, PathLike],
+    out: PathLike,
+    num_images: int = 8,
+    draws: int = 3,
+    seed: int = 0,
+    data_dir: PathLike | None = None,
+) -> list[dict]:
     """Compare models with different windows: likelihood, code, and what the code keeps.
 
     The code need not carry what the window of the decoder shows. The smaller the window, the more
@@ -61,13 +69,13 @@ def compare_windows(folders, out, num_images=8, draws=3, seed=0, data_dir=None):
     """
     check_integer(num_images, "num_images", least=1)
     check_integer(draws, "draws", least=1)
-    folders = {name: pathlib.Path(folder) for name, folder in folders.items()}
-    rows, metrics = window_rows(folders)
-    recipe = Recipe.load(folders[rows[0]["name"]] / "recipe.json")
+    paths = {name: pathlib.Path(folder) for name, folder in folders.items()}
+    rows, metrics = window_rows(paths)
+    recipe = Recipe.load(paths[rows[0]["name"]] / "recipe.json")
     images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)[:num_images]
     shown = {"originals": images}
     for row in rows:
-        model = load_run(folders[row["name"]], "float32")
+        model = load_run(paths[row["name"]], "float32")
         code = np.tile(model.encode(images), (draws, 1))
         drawn = model.decode(code, seed=seed).reshape(draws, *images.shape)
         shown[f"{row['name']}\n{row['code_bits']:.0f} bits"] = drawn

@@ -1,9 +1,14 @@
 """The figures of a model on a set of images."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
+from vlae_tf.models import VAE
 from vlae_tf.models.importance import importance_weighted_terms
+from vlae_tf.models.partial_results import PartialResults
 from vlae_tf.seeds import row_seeds
 
 # Where a code's variances lie close to the usual threshold of 0.01, the count hangs on it.
@@ -11,15 +16,15 @@ THRESHOLDS = (0.001, 0.01, 0.1)
 
 
 def evaluate(
-    model,
-    images,
-    importance_samples=256,
-    seed=0,
-    batch_size=128,
-    control=None,
-    partial=None,
-    progress=None,
-):
+    model: VAE,
+    images: ArrayLike,
+    importance_samples: int = 256,
+    seed: ArrayLike = 0,
+    batch_size: int = 128,
+    control: VAE | None = None,
+    partial: PartialResults | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict:
     """Likelihood, bound, length of the code and active units of a model on a set of images.
 
         nll = -mean_x log 1/K sum_k w_k        elbo = mean_x 1/K sum_k log w_k = reconstruction - kl
@@ -117,7 +122,7 @@ def evaluate(
     return metrics
 
 
-def active_units(model, images, threshold=1e-2):
+def active_units(model: VAE, images: ArrayLike, threshold: float = 1e-2) -> np.ndarray:
     """Which dimensions of the code tell images apart.
 
         active_j = Var_x(center(q(z | x))_j) > threshold

@@ -2,13 +2,17 @@
 
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from vlae_tf.checks import check_integer
+from vlae_tf.models import VAE
 from vlae_tf.seeds import row_seeds
 
 
-def mutual_information(model, images, seed=0, batch_size=128):
+def mutual_information(
+    model: VAE, images: ArrayLike, seed: ArrayLike = 0, batch_size: int = 128
+) -> dict:
     """Estimate of the mutual information of image and code under q, from N images.
 
         I = 1/N sum_i [ log q(z_i | x_i) - log 1/N sum_j q(z_i | x_j) ],    z_i ~ q(z | x_i)

@@ -1,10 +1,15 @@
 """Pictures of a model: what it draws, what its code keeps, how it was trained."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from vlae_tf.checks import check_integer
+from vlae_tf.files import PathLike
+from vlae_tf.models import VAE
 from vlae_tf.objectives import Objective
 from vlae_tf.records import read_history
 
@@ -14,7 +19,7 @@ _SCALE, _DPI = 2, 100
 _LINE = 0.25
 
 
-def plot_samples(images, path, columns=None):
+def plot_samples(images: ArrayLike, path: PathLike, columns: int | None = None) -> None:
     """Draw images in a grid.
 
     Args:
@@ -38,7 +43,9 @@ def plot_samples(images, path, columns=None):
     _draw(grid, path, title="samples")
 
 
-def plot_reconstructions(model, images, path, draws=4, seed=0):
+def plot_reconstructions(
+    model: VAE, images: ArrayLike, path: PathLike, draws: int = 4, seed: int = 0
+) -> None:
     """Draw images above several reconstructions from the code of each.
 
     All reconstructions of a column are drawn from one code: what stays the same is in the code,
@@ -71,7 +78,7 @@ def plot_reconstructions(model, images, path, draws=4, seed=0):
     _draw(grid.reshape(draws + 1, len(code), *grid.shape[1:]), path, labels=labels)
 
 
-def plot_rows(rows, path):
+def plot_rows(rows: Mapping[str, ArrayLike], path: PathLike) -> None:
     """Draw rows of images below each other, each with a label.
 
     Args:
@@ -90,16 +97,24 @@ def plot_rows(rows, path):
     """
     if not rows:
         raise ValueError(f"`rows` must hold images to draw. Received: rows={rows!r}")
-    grid, labels, ends = [], {}, []
+    grid: list[np.ndarray] = []
+    labels, ends = {}, []
     for label, images in rows.items():
-        several = images if np.ndim(images) == 5 else [images]
+        array = np.asarray(images)
+        several = array if array.ndim == 5 else array[None]
         labels[label] = len(grid) + (len(several) - 1) / 2
         grid.extend(_images(row) for row in several)
         ends.append(len(grid))
     _draw(np.stack(grid), path, labels=labels, ends=ends[:-1] if len(grid) > len(rows) else ())
 
 
-def plot_history(history, path, earlier_epochs=0, bits_per_dim=False, terms=None):
+def plot_history(
+    history: PathLike,
+    path: PathLike,
+    earlier_epochs: int = 0,
+    bits_per_dim: bool = False,
+    terms: Mapping[str, str] | None = None,
+) -> None:
     """Draw the training curves: the bound, the length of the code, and further terms.
 
     The bound's first epochs leave the frame where they would hide the last ones.

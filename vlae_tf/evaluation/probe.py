@@ -5,10 +5,11 @@ import json
 import pathlib
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vlae_tf.checks import check_choice, check_integer
 from vlae_tf.datasets import load_labels
-from vlae_tf.files import write_text
+from vlae_tf.files import PathLike, write_text
 from vlae_tf.runs import Recipe
 from vlae_tf.runs.data import split_images
 from vlae_tf.runs.load import load_hashed_run
@@ -21,7 +22,13 @@ _CHOICES = {
 _FOLDS = 3
 
 
-def linear_probe(features, labels, test_features, test_labels, classifier="logistic_regression"):
+def linear_probe(
+    features: ArrayLike,
+    labels: ArrayLike,
+    test_features: ArrayLike,
+    test_labels: ArrayLike,
+    classifier: str = "logistic_regression",
+) -> dict:
     """Accuracy of a linear classifier from features to classes, and its standard error.
 
     Features are brought to mean 0 and variance 1 first. The regularisation (the inverse strength C
@@ -74,21 +81,21 @@ def linear_probe(features, labels, test_features, test_labels, classifier="logis
     )
     search.fit(np.asarray(features, "float32"), labels)
     accuracy = float(search.score(np.asarray(test_features, "float32"), test_labels))
-    error = float(np.sqrt(accuracy * (1 - accuracy) / len(test_labels)))
+    error = float(np.sqrt(accuracy * (1 - accuracy) / np.size(test_labels)))
     (chosen,) = search.best_params_.values()
     return {"accuracy": accuracy, "standard_error": error, bound: chosen}
 
 
 def probe_run(
-    folder,
-    path=None,
-    num_images=10_000,
-    seed=0,
-    data_dir=None,
-    dtype="float32",
-    dataset=None,
-    classifier="logistic_regression",
-):
+    folder: PathLike,
+    path: PathLike | None = None,
+    num_images: int = 10_000,
+    seed: int = 0,
+    data_dir: PathLike | None = None,
+    dtype: str = "float32",
+    dataset: str | None = None,
+    classifier: str = "logistic_regression",
+) -> dict:
     """Probe the codes of a run, and the raw pixels for comparison; writes probe.json.
 
     The classifier is fitted to images of the "train" split and tested on all images of "test".

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from vlae_tf.checks import check_integer
 from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.mutual_information import mutual_information
 from vlae_tf.evaluation.units import SIZE
-from vlae_tf.files import write_array, write_text
+from vlae_tf.files import PathLike, write_array, write_text
 from vlae_tf.models.partial_results import PartialResults
 from vlae_tf.records import read_metrics, read_run
 from vlae_tf.runs import Recipe
@@ -21,20 +22,20 @@ _CONDITIONS = ("dataset", "split", "binarisation", "seed")
 
 
 def evaluate_run(
-    folder,
-    path=None,
-    split="test",
-    importance_samples=256,
-    num_images=None,
-    control=None,
-    seed=0,
-    batch_size=128,
-    data_dir=None,
-    dtype="float32",
-    information=False,
-    command=None,
-    progress=None,
-):
+    folder: PathLike,
+    path: PathLike | None = None,
+    split: str = "test",
+    importance_samples: int = 256,
+    num_images: int | None = None,
+    control: PathLike | None = None,
+    seed: int = 0,
+    batch_size: int = 128,
+    data_dir: PathLike | None = None,
+    dtype: str = "float32",
+    information: bool = False,
+    command: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict:
     """Evaluate the model of a run on its data set, and write or extend its metrics.json.
 
     The file holds the sha256 of the weights, the conditions, and under `likelihood` one block, as
@@ -137,7 +138,7 @@ def log_prob_path(path, block):
     return path.with_name(f"{path.stem}-{block['num_images']}x{block['importance_samples']}.npy")
 
 
-def write_metrics(path, metrics):
+def write_metrics(path: PathLike, metrics: dict) -> None:
     """Write metrics as JSON. If that fails, the file that was there stays.
 
     Raises:

@@ -7,9 +7,11 @@ from scipy.stats import norm
 from vlae_tf.checks import check_integer, refuse
 from vlae_tf.distributions import FactorisedBernoulli, GaussianMixture
 from vlae_tf.evaluation.plots import plot_rows
+from vlae_tf.files import PathLike
+from vlae_tf.models import VAE
 
 
-def plot_manifolds(model, path, side=12, seed=0):
+def plot_manifolds(model: VAE, path: PathLike, side: int = 12, seed: int = 0) -> None:
     """Draw a grid of images for each rung of two numbers, over which only that rung changes.
 
     The rung takes the quantiles of N(0, 1), from 2.5 to 97.5 %, along both axes, first number to
@@ -49,7 +51,9 @@ def plot_manifolds(model, path, side=12, seed=0):
     plot_rows(shown, path)
 
 
-def plot_clusters(model, path, rung=-1, draws=12, seed=0):
+def plot_clusters(
+    model: VAE, path: PathLike, rung: int = -1, draws: int = 12, seed: int = 0
+) -> None:
     """Draw a row of new images from each cluster of a rung, beginning with the largest.
 
     The rung is drawn from the cluster's Gaussian, the other rungs from the prior. Images of

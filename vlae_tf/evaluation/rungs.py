@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from vlae_tf.evaluation.clustering import clustering_accuracy
 from vlae_tf.evaluation.probe import labelled_images
 from vlae_tf.evaluation.rung_plots import rung_sizes
 from vlae_tf.evaluation.strokes import slant, stroke_width
-from vlae_tf.files import sha256, write_between, write_text
+from vlae_tf.files import PathLike, sha256, write_between, write_text
 from vlae_tf.runs import Recipe
 from vlae_tf.runs.load import load_hashed_run
 
@@ -19,16 +20,16 @@ _MEASURES = {"slant": slant, "stroke_width": stroke_width}
 
 
 def probe_rungs(
-    folder,
-    path=None,
-    num_images=10_000,
-    neighbours=10,
-    clusters=25,
-    seed=0,
-    data_dir=None,
-    dtype="float32",
-    dataset=None,
-):
+    folder: PathLike,
+    path: PathLike | None = None,
+    num_images: int = 10_000,
+    neighbours: int = 10,
+    clusters: int = 25,
+    seed: int = 0,
+    data_dir: PathLike | None = None,
+    dtype: str = "float32",
+    dataset: str | None = None,
+) -> dict:
     """Probe each rung of the codes of a run alone; writes rungs.json.
 
     Of each rung are measured, on all images of "test":
@@ -154,7 +155,7 @@ def _k_means(code, clusters, seed):
 # === The table ===
 
 
-def rung_table(folders):
+def rung_table(folders: Sequence[PathLike]) -> str:
     """What was measured of the rungs of several runs: a Markdown table.
 
     Runs whose recipes differ by the seed alone share their rows: mean and standard deviation.
@@ -169,7 +170,7 @@ def rung_table(folders):
         >>> from vlae_tf.evaluation import rung_table
         >>> rung_table(["runs/ladder_0", "runs/ladder_1"])  # doctest: +SKIP
     """
-    groups = []
+    groups: list[tuple] = []
     for folder in map(pathlib.Path, folders):
         recipe, result = Recipe.load(folder / "recipe.json"), _read(folder)
         for _, first, results in groups:
@@ -189,7 +190,7 @@ def rung_table(folders):
     return "\n".join([*lines, "", _below(groups), ""])
 
 
-def renew_rung_table(page, folders):
+def renew_rung_table(page: PathLike, folders: Sequence[PathLike]) -> None:
     """Puts `rung_table(folders)` between the marks of a page; a `ValueError` if it has none."""
     write_between("page", pathlib.Path(page), _BEGIN, _END, rung_table(folders))
 

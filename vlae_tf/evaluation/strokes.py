@@ -1,11 +1,12 @@
 """Measures of how a digit is written, whatever digit it is."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vlae_tf.checks import refuse
 
 
-def slant(images):
+def slant(images: ArrayLike) -> np.ndarray:
     """Slant of the ink of each image: columns to the right for each row up.
 
         slant = -sum_p w_p (x_p - x) (y_p - y) / sum_p w_p (y_p - y)^2
@@ -44,7 +45,7 @@ def slant(images):
         return np.where(variance > 1e-9, -(ink * x * y).sum(axis=(1, 2)) / variance, np.nan)
 
 
-def stroke_width(images):
+def stroke_width(images: ArrayLike) -> np.ndarray:
     """Width of the strokes of each image, in pixels.
 
         width = 4 d - 2

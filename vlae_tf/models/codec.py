@@ -1,5 +1,8 @@
+import pathlib
+
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from vlae_tf.checks import (
     check_channels_together,
@@ -8,6 +11,7 @@ from vlae_tf.checks import (
     check_temperatures,
     refuse,
 )
+from vlae_tf.files import PathLike
 from vlae_tf.models.importance import importance_weighted_log_prob
 from vlae_tf.models.progress import Progress
 from vlae_tf.noise import row_normal, row_uniform
@@ -26,7 +30,7 @@ class Codec:
         True
     """
 
-    def encode(self, images, verbose=0):
+    def encode(self, images: ArrayLike, verbose: int = 0) -> np.ndarray:
         """The codes of images, float32 `(batch, latent_dim)`: the posterior's `center()`.
 
         That is the mean of a Gaussian posterior, and the code at zero noise of a flow. With
@@ -35,7 +39,13 @@ class Codec:
         images = self.check_images(images)
         return self.run_rows("encode", lambda x: self(x)["code"], images, verbose=verbose)
 
-    def decode(self, code, seed=0, known=None, mask=None):
+    def decode(
+        self,
+        code: ArrayLike,
+        seed: ArrayLike = 0,
+        known: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Images drawn from p(x | z), float32 of whole numbers, `(batch, *image_shape)`.
 
         Args:
@@ -71,14 +81,16 @@ class Codec:
             network.receptive_field.check_mask(mask)
         return self.run_rows("complete", self.decode_rows, *rows, known, mask)
 
-    def reconstruct(self, images, seed=0):
+    def reconstruct(self, images: ArrayLike, seed: ArrayLike = 0) -> np.ndarray:
         """Images drawn from p(x | z) at the codes of `images`.
 
         What the code keeps stays, the rest is drawn anew.
         """
         return self.decode(self.encode(images), seed=seed)
 
-    def gibbs(self, images, steps, seed=0, verbose=0):
+    def gibbs(
+        self, images: ArrayLike, steps: int, seed: ArrayLike = 0, verbose: int = 0
+    ) -> np.ndarray:
         """The Markov chain z ~ q(z | x), x ~ p(x | z), begun at `images`.
 
         Where p(x | z) is the distribution of the training images that share a code, the chain
@@ -108,7 +120,9 @@ class Codec:
             chain.append(images)
         return np.stack(chain)
 
-    def sample(self, n, seed=0, temperature=1.0, verbose=0):
+    def sample(
+        self, n: int, seed: ArrayLike = 0, temperature: ArrayLike = 1.0, verbose: int = 0
+    ) -> np.ndarray:
         """`n` new images: z from the prior, x from p(x | z).
 
         Args:
@@ -129,7 +143,13 @@ class Codec:
             verbose=verbose,
         )
 
-    def log_likelihood(self, images, importance_samples=256, seed=0, verbose=0):
+    def log_likelihood(
+        self,
+        images: ArrayLike,
+        importance_samples: int = 256,
+        seed: ArrayLike = 0,
+        verbose: int = 0,
+    ) -> np.ndarray:
         """Importance-weighted estimate of log p(x), nats `(batch,)`.
 
         See `vlae_tf.models.importance_weighted_log_prob`. With `verbose=1` a line on the terminal
@@ -142,7 +162,13 @@ class Codec:
         progress.clear()
         return result
 
-    def export(self, filepath, version=None, format="tf_saved_model", **kwargs):
+    def export(
+        self,
+        filepath: PathLike,
+        version: int | None = None,
+        format: str = "tf_saved_model",
+        **kwargs,
+    ) -> pathlib.Path:
         """Writes a SavedModel with five signatures below `filepath`, or one of them as a file.
 
         See `vlae_tf.saved_model.export`, and for `format` "onnx", "openvino" and "litert"

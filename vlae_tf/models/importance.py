@@ -1,11 +1,15 @@
 """The importance-weighted estimate of log p(x)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from vlae_tf.checks import check_integer
-from vlae_tf.models.partial_results import fingerprint
+from vlae_tf.models.partial_results import PartialResults, fingerprint
 from vlae_tf.objectives import log_weights
 from vlae_tf.seeds import row_seeds
 
@@ -15,8 +19,13 @@ _TERMS = ("log_prob", "elbo", "kl", "effective_samples")
 
 
 def importance_weighted_log_prob(
-    model, images, importance_samples, seed=0, batch_size=128, progress=None
-):
+    model: Any,
+    images: ArrayLike,
+    importance_samples: int,
+    seed: ArrayLike = 0,
+    batch_size: int = 128,
+    progress: Callable[[int, int], object] | None = None,
+) -> np.ndarray:
     """Importance-weighted estimate of log p(x), a lower bound that rises with K to log p(x).
 
         log 1/K sum_k w_k,        w_k = p(x | z_k) p(z_k) / q(z_k | x),        z_k ~ q(z | x)
@@ -64,8 +73,14 @@ def importance_weighted_log_prob(
 
 
 def importance_weighted_terms(
-    model, images, importance_samples, seed=0, batch_size=128, progress=None, partial=None
-):
+    model: Any,
+    images: ArrayLike,
+    importance_samples: int,
+    seed: ArrayLike = 0,
+    batch_size: int = 128,
+    progress: Callable[[int, int], object] | None = None,
+    partial: PartialResults | None = None,
+) -> dict[str, np.ndarray]:
     """`importance_weighted_log_prob`, with the ELBO and the KL of the same samples, and how many of
     them count.
 
@@ -111,9 +126,10 @@ def importance_weighted_terms(
     images = model.check_images(images)
     n = len(images)
     seeds = np.asarray(row_seeds(seed, n)).astype("uint32")
-    key = partial and fingerprint(model, images, seeds, importance_samples, len(_TERMS))
-    results = partial and partial.rows(key)
-    results = np.empty((0, len(_TERMS))) if results is None else results
+    decides = (images, seeds, importance_samples, len(_TERMS))
+    key = None if partial is None else fingerprint(model, *decides)
+    kept = partial.rows(key) if partial else None
+    results = np.empty((0, len(_TERMS))) if kept is None else kept
 
     # Every step has the same shape, so that it is traced once: samples fall into equal chunks, and
     # the last batch repeats the last image. Each chunk computes the posterior again, one encoding

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import Self
+
 import keras
 import numpy as np
 from keras import ops
@@ -5,6 +8,7 @@ from keras import ops
 from vlae_tf import catalogue
 from vlae_tf.backend import full_precision
 from vlae_tf.checks import check_batch_shape, check_image_shape, check_integer
+from vlae_tf.files import PathLike
 from vlae_tf.layers import initialize_from_data
 from vlae_tf.models.allowed import check_classes
 from vlae_tf.models.codec import Codec
@@ -71,8 +75,8 @@ class VAE(Codec, ImageModel):
 
     def __init__(
         self,
-        image_shape,
-        latent_dim,
+        image_shape: Sequence[int],
+        latent_dim: int,
         encoder,
         decoder,
         posterior_family,
@@ -80,7 +84,7 @@ class VAE(Codec, ImageModel):
         likelihood_family,
         objective,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.image_shape = check_image_shape(image_shape)
         self.latent_dim = check_integer(latent_dim, "latent_dim", least=1)
@@ -97,7 +101,9 @@ class VAE(Codec, ImageModel):
         self.build((None, *self.image_shape))
 
     @classmethod
-    def from_preset(cls, source, load_weights=True, dtype=None):
+    def from_preset(
+        cls, source: PathLike, load_weights: bool = True, dtype: str | None = None
+    ) -> Self:
         """The model of a zoo entry, of a folder, or of a repository of the Hugging Face Hub.
 
         The files are data: JSON and HDF5. From a stranger's folder, a config makes no object of a

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import keras
 
 from vlae_tf.checks import check_choice, check_image_shape, check_integer, refuse
@@ -73,18 +75,18 @@ class VLAE(VAE):
 
     def __init__(
         self,
-        image_shape=(28, 28, 1),
-        latent_dim=32,
+        image_shape: Sequence[int] = (28, 28, 1),
+        latent_dim: int = 32,
         encoder=None,
         decoder=None,
         posterior_family=None,
         prior_family=None,
         likelihood_family=None,
         objective=None,
-        seed=0,
-        levels=None,
+        seed: int = 0,
+        levels: int | None = None,
         **kwargs,
-    ):
+    ) -> None:
         image_shape = check_image_shape(image_shape)
         check_integer(latent_dim, "latent_dim", least=1)
         # Networks compute in the model's precision; distributions keep float32.

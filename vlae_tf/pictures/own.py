@@ -4,12 +4,13 @@ import dataclasses
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vlae_tf.checks import check_array, check_integer, check_number, refuse
+from vlae_tf.files import PathLike
 from vlae_tf.pictures.array_files import ARRAYS, is_array_file, read_array_file, stacked
 from vlae_tf.pictures.picture import SUFFIXES, read_picture
 from vlae_tf.pictures.splits import find_labels, find_splits
@@ -20,7 +21,11 @@ _LITTER = ("__macosx", "thumbs.db", "desktop.ini")
 
 
 def own_images(
-    source, split="train", image_shape=None, validation_fraction=0.0, seed=0
+    source: PathLike | np.ndarray,
+    split: str = "train",
+    image_shape: Sequence[int] | None = None,
+    validation_fraction: float = 0.0,
+    seed: int = 0,
 ) -> np.ndarray:
     """Own images as one uint8 array (n, height, width, channels).
 
@@ -61,7 +66,9 @@ def own_images(
     return _held_out(np.concatenate(images), split, parts, validation_fraction, seed)
 
 
-def own_labels(source, split="train", validation_fraction=0.0, seed=0) -> np.ndarray:
+def own_labels(
+    source: PathLike, split: str = "train", validation_fraction: float = 0.0, seed: int = 0
+) -> np.ndarray:
     """The class of each image of `own_images`, int64 `(n,)`.
 
     In a folder the subfolders are the classes, numbered in the order of their names over all

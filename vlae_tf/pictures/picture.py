@@ -2,10 +2,12 @@
 
 import io
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
 from vlae_tf.checks import check_image_shape, refuse
+from vlae_tf.files import PathLike
 
 # What is read of all that Pillow knows: no format that runs another program or is a vector drawing.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
@@ -15,7 +17,9 @@ SUFFIXES = tuple(
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
-def read_picture(source, image_shape=None, name=None) -> np.ndarray:
+def read_picture(
+    source: PathLike | bytes, image_shape: Sequence[int] | None = None, name: str | None = None
+) -> np.ndarray:
     """A picture as uint8 intensities 0..255, `(height, width, channels)`.
 
     Upright by its EXIF orientation; of 16 bits the upper 8; transparent pictures over white; of an
@@ -39,11 +43,11 @@ def read_picture(source, image_shape=None, name=None) -> np.ndarray:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    data = isinstance(source, bytes)
-    name = name or ("the picture" if data else source)
+    name = name or ("the picture" if isinstance(source, bytes) else str(source))
     if image_shape is not None and check_image_shape(image_shape)[2] not in (1, 3):
         refuse("image_shape", "(height, width, channels) with 1 or 3 channels", image_shape)
-    with io.BytesIO(source) if data else open(source, "rb") as file, warnings.catch_warnings():
+    opening = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+    with opening as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:

@@ -1,11 +1,12 @@
 """Grey images for binary models."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 THRESHOLD = 128
 
 
-def thresholded(images, threshold=THRESHOLD) -> np.ndarray:
+def thresholded(images: ArrayLike, threshold: int = THRESHOLD) -> np.ndarray:
     """Binary images: intensities of at least a threshold become 1, all others 0.
 
     An image whose brightest pixel is at most 1 is binary already and stays as it is. Every image is

@@ -3,11 +3,12 @@
 import pathlib
 
 from vlae_tf import models
-from vlae_tf.files import sha256
+from vlae_tf.files import PathLike, sha256
+from vlae_tf.models import VAE
 from vlae_tf.models.folder import read_model
 
 
-def load_run(folder, dtype=None):
+def load_run(folder: PathLike, dtype: str | None = None) -> VAE:
     """The `VAE` that a run trained, with its averaged weights.
 
     While the run continues, it is the model after the last whole epoch.

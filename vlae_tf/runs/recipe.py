@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import keras
 import pydantic
@@ -14,19 +15,17 @@ from pydantic import BeforeValidator, Field
 from vlae_tf import catalogue, models
 from vlae_tf.checks import check_dtype, check_image_shape, refuse
 from vlae_tf.datasets import DATASETS
-from vlae_tf.files import read_json
+from vlae_tf.files import PathLike, read_json
 from vlae_tf.runs.parts import KINDS, build_part, check_part, find_class, normal
-from vlae_tf.runs.recipe_fields import (
-    STRICT,
-    Count,
-    Fraction,
-    Index,
-    Model,
-    OptimizerPart,
-    Part,
-    SchedulePart,
-    errors_in_one_sentence,
-)
+from vlae_tf.runs.recipe_fields import STRICT, Count, Fraction, Index, errors_in_one_sentence
+
+if TYPE_CHECKING:  # a plain dict is taken, and what is in it is checked when it runs
+    Model = dict[str, Any]
+    OptimizerPart = Model
+    Part = Model
+    SchedulePart = Model
+else:
+    from vlae_tf.runs.recipe_fields import Model, OptimizerPart, Part, SchedulePart
 
 
 @contextlib.contextmanager
@@ -166,7 +165,7 @@ class Recipe:
     # === Reading and writing ===
 
     @classmethod
-    def names(cls):
+    def names(cls) -> list[str]:
         """Names of the recipes that come with the package, sorted.
 
         Example:
@@ -177,7 +176,7 @@ class Recipe:
         return catalogue.recipe_names()
 
     @classmethod
-    def load(cls, source):
+    def load(cls, source: PathLike) -> Self:
         """The recipe of a name in `names()`, or in a JSON file.
 
         Raises:
@@ -200,11 +199,11 @@ class Recipe:
         except Exception as error:
             raise ValueError(f"{path} is not a recipe. {error}") from error
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The text that `load` reads."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
-    def replace(self, **fields):
+    def replace(self, **fields) -> Self:
         """The recipe with other values of these fields.
 
         Raises:
@@ -217,7 +216,7 @@ class Recipe:
         """
         return dataclasses.replace(self, **fields)
 
-    def with_absolute_path(self):
+    def with_absolute_path(self) -> Self:
         """The recipe with the whole path of own images, which can be found from any folder.
 
         Example:
@@ -229,12 +228,12 @@ class Recipe:
             return self
         return self.replace(dataset=str(pathlib.Path(self.dataset).expanduser().absolute()))
 
-    def differences(self, other):
+    def differences(self, other) -> list[str]:
         """Names of the fields, `notes` aside, in which two recipes differ."""
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         return [name for name in mine if mine[name] != theirs[name] and name != "notes"]
 
-    def control(self):
+    def control(self) -> Self:
         """The recipe of the same decoder without a code: what that loses, the code is worth.
 
         Decoder and likelihood stay as they are, and with them data, optimiser and length. The
@@ -280,7 +279,7 @@ class Recipe:
 
     # === Building ===
 
-    def count_params(self, image_shape):
+    def count_params(self, image_shape: Sequence[int]) -> int:
         """Number of weights of the model for images of this shape, without values for them.
 
         Example:
@@ -299,7 +298,7 @@ class Recipe:
             return find_class(likelihood["class_name"]).levels
         return self.model.get("levels") or (models.vlae.default_levels(shape) if shape else 2)
 
-    def build_model(self, image_shape):
+    def build_model(self, image_shape: Sequence[int]):
         """The `VLAE` of this recipe for images of this shape, not compiled, with fresh weights.
 
         Raises:

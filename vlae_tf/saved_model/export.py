@@ -1,9 +1,13 @@
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vlae_tf.backend import check_tensorflow
 from vlae_tf.checks import check_images, check_integer, check_integers, refuse
+from vlae_tf.files import PathLike
 from vlae_tf.saved_model.version import write_version
 from vlae_tf.saved_model.warmup import write_warmup
 
@@ -21,15 +25,15 @@ _USED = (
 
 
 def export(
-    model,
-    filepath,
-    version=None,
-    importance_samples=16,
-    xla=False,
-    png=False,
-    warmup_images=None,
-    batch_sizes=(1, 4, 16, 64),
-):
+    model: Any,
+    filepath: PathLike,
+    version: int | None = None,
+    importance_samples: int = 16,
+    xla: bool = False,
+    png: bool = False,
+    warmup_images: ArrayLike | None = None,
+    batch_sizes: Sequence[int] = (1, 4, 16, 64),
+) -> pathlib.Path:
     """Write a model as a TensorFlow SavedModel that needs neither vlae_tf nor Keras to run.
 
         encode       image -> code, scale, code_bits            (also the default signature);

@@ -1,9 +1,11 @@
 """Files for other runtimes than TensorFlow: ONNX, OpenVINO, LiteRT."""
 
 import pathlib
+from typing import Any
 
 from vlae_tf.backend import check_tensorflow
 from vlae_tf.checks import check_choice, check_installed, refuse
+from vlae_tf.files import PathLike
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
 SIGNATURES = ("encode", "decode")
@@ -12,7 +14,9 @@ _RANDOM = ("reconstruct", "sample", "log_prob")
 _WITHOUT_LOOPS = ("openvino", "litert")
 
 
-def export_runtime(model, path, format, signature="encode"):
+def export_runtime(
+    model: Any, path: PathLike, format: str, signature: str = "encode"
+) -> pathlib.Path:
     """Write one function of a model for a runtime that needs neither TensorFlow nor Keras.
 
         encode   image -> code, scale, code_bits

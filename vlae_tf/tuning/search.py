@@ -5,10 +5,11 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Callable, Mapping, Sequence
 
 from vlae_tf.checks import check_choice, check_integer, check_number, refuse
-from vlae_tf.files import read_json, write_text
-from vlae_tf.runs import RunData
+from vlae_tf.files import PathLike, read_json, write_text
+from vlae_tf.runs import Recipe, RunData
 from vlae_tf.runs.data import split_images
 from vlae_tf.tuning.recipe_tuner import RecipeTuner, TimeIsUp
 from vlae_tf.tuning.report import write_report
@@ -24,23 +25,23 @@ _VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_
 
 
 def tune(
-    recipe,
-    choices,
-    out,
-    objective="nll",
-    max_code_bits=None,
-    algorithm="grid",
-    max_trials=None,
-    max_minutes=None,
-    epochs=None,
-    importance_samples=16,
-    num_images=1000,
-    seed=0,
-    data_dir=None,
-    verbose="auto",
-    say=print,
-    command=None,
-):
+    recipe: Recipe,
+    choices: Mapping[str, Sequence],
+    out: PathLike,
+    objective: str = "nll",
+    max_code_bits: float | None = None,
+    algorithm: str = "grid",
+    max_trials: int | None = None,
+    max_minutes: float | None = None,
+    epochs: int | None = None,
+    importance_samples: int = 16,
+    num_images: int = 1000,
+    seed: int = 0,
+    data_dir: PathLike | None = None,
+    verbose: str | int = "auto",
+    say: Callable[[str], object] = print,
+    command: str | None = None,
+) -> SearchResults | None:
     """Search over fields of a recipe, or continue a search that was interrupted.
 
     Each trial is a run of the recipe on the "train" split, measured on images of "validation";

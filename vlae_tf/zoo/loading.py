@@ -1,12 +1,14 @@
 """What an entry gives: its model, its facts, its example images."""
 
+import numpy as np
+
 from vlae_tf import catalogue
-from vlae_tf.files import read_numpy
+from vlae_tf.files import PathLike, read_numpy
 from vlae_tf.models import VAE
 from vlae_tf.records import read_metrics
 
 
-def load(source, dtype="float32"):
+def load(source: PathLike, dtype: str | None = "float32") -> VAE:
     """The trained model of an entry, a `VAE` ready to use, to fine-tune or to export.
 
     No network is needed for the package's entries. The weights of an entry are those that were
@@ -30,7 +32,7 @@ def load(source, dtype="float32"):
     return VAE.from_preset(source, dtype=dtype)
 
 
-def info(source):
+def info(source: PathLike) -> dict:
     """The facts of an entry: a dict of `name`, `recipe`, `metrics` and `card` (Markdown).
 
     Args:
@@ -48,7 +50,7 @@ def info(source):
     }
 
 
-def examples(source):
+def examples(source: PathLike) -> np.ndarray:
     """A few test images that come with an entry, uint8 `(batch, height, width, channels)`.
 
     Raises:

@@ -1,8 +1,12 @@
 import os
+from collections.abc import Callable
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vlae_tf.checks import check_images, check_integer, check_number, check_temperatures, refuse
+from vlae_tf.files import PathLike
 from vlae_tf.seeds import row_seeds
 from vlae_tf.serving.serving_error import ServingError
 
@@ -52,7 +56,15 @@ class Client:
         {'image': array([[1, 0]], dtype=uint8)}
     """
 
-    def __init__(self, address, model, version=None, label=None, timeout=60.0, batch_size=64):
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 60.0,
+        batch_size: int = 64,
+    ) -> None:
         scheme, _, target = str(address).partition("://")
         if scheme not in ("grpc", "http") or not target.strip("/"):
             refuse("address", "grpc://host:port or http://host:port", address)
@@ -61,19 +73,23 @@ class Client:
                 "`version` and `label` exclude each other. "
                 f"Received: version={version!r}, label={label!r}"
             )
-        if scheme == "grpc":
-            from vlae_tf.serving.client.grpc_connection import GrpcConnection as Connection
+        if scheme == "http":
+            from vlae_tf.serving.client.rest_connection import RestConnection
+
+            connect: Callable = RestConnection
         else:
-            from vlae_tf.serving.client.rest_connection import RestConnection as Connection
+            from vlae_tf.serving.client.grpc_connection import GrpcConnection
+
+            connect = GrpcConnection
         self.address = address
         self.model = model
         self.timeout = check_number(timeout, "timeout", above=0)
         self.batch_size = check_integer(batch_size, "batch_size", least=1)
-        self._connection = Connection(target.strip("/"), model, version, label, timeout)
-        self._signatures = None
-        self._about = None
+        self._connection = connect(target.strip("/"), model, version, label, timeout)
+        self._signatures: dict[str, dict] | None = None
+        self._about: dict | None = None
 
-    def encode(self, images):
+    def encode(self, images: PathLike | ArrayLike) -> np.ndarray:
         """The codes of images, float32 `(batch, latent_dim)`: the centre of the posterior.
 
         Args:
@@ -81,7 +97,7 @@ class Client:
         """
         return self._rows("encode", image=self._images(images))["code"]
 
-    def decode(self, code, seed=0):
+    def decode(self, code: ArrayLike, seed: ArrayLike = 0) -> np.ndarray:
         """Images drawn from p(x | z), uint8 of the model's levels.
 
         Args:
@@ -91,12 +107,12 @@ class Client:
         code = _not_empty("code", np.asarray(code, "float32"))
         return self._rows("decode", code=code, seed=row_seeds(seed, len(code)))["image"]
 
-    def reconstruct(self, images, seed=0):
+    def reconstruct(self, images: PathLike | ArrayLike, seed: ArrayLike = 0) -> np.ndarray:
         """Images drawn from p(x | z) at the codes of `images`, uint8 of the model's levels."""
         images = self._images(images)
         return self._rows("reconstruct", image=images, seed=row_seeds(seed, len(images)))["image"]
 
-    def sample(self, n, seed=0, temperature=1.0):
+    def sample(self, n: int, seed: ArrayLike = 0, temperature: ArrayLike = 1.0) -> np.ndarray:
         """`n` new images, uint8 of the model's levels.
 
         Args:
@@ -108,12 +124,12 @@ class Client:
         temperatures = check_temperatures(temperature, n)
         return self._rows("sample", seed=seeds, temperature=temperatures)["image"]
 
-    def log_prob(self, images, seed=0):
+    def log_prob(self, images: PathLike | ArrayLike, seed: ArrayLike = 0) -> np.ndarray:
         """log p(x), nats, float32 `(batch,)`; the number of codes it averages is set at export."""
         images = self._images(images)
         return self._rows("log_prob", image=images, seed=row_seeds(seed, len(images)))["log_prob"]
 
-    def predict(self, signature, **inputs):
+    def predict(self, signature: str, **inputs: ArrayLike) -> dict[str, np.ndarray]:
         """The whole answer of any signature, in one request, as a dict of arrays.
 
         Args:
@@ -134,7 +150,7 @@ class Client:
 
         return self._ask(answer)
 
-    def signatures(self):
+    def signatures(self) -> dict[str, dict]:
         """Inputs and outputs: `{signature: {"inputs" or "outputs": {name: spec}}}`.
 
         A spec has the "dtype", a string, and the "shape", with None for a size that is free. The
@@ -146,7 +162,7 @@ class Client:
             self._signatures = {k: v for k, v in signatures.items() if not k.startswith("__")}
         return self._signatures
 
-    def about(self):
+    def about(self) -> dict:
         """Facts about the model, of which the server is asked once.
 
         A dict of `levels` (of a pixel: 2 or 256), `image_shape`, `latent_dim`, `importance_samples`
@@ -160,17 +176,17 @@ class Client:
             self._about = facts | {"image_shape": shape, "weights": weights}
         return self._about
 
-    def status(self):
+    def status(self) -> dict[int, str]:
         """The state of each version, `{version: state}`, such as "AVAILABLE"."""
         return self._ask(self._connection.status)
 
-    def close(self):
+    def close(self) -> None:
         self._connection.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error) -> None:
         self.close()
 
     def _signature(self, name):

@@ -6,6 +6,7 @@ import threading
 import time
 
 from vlae_tf.checks import check_installed, check_integer, check_number
+from vlae_tf.files import PathLike
 
 # Requests at a time, for each protocol, and the seconds that one may wait over REST.
 _REQUESTS, _SECONDS = 128, 60
@@ -47,8 +48,8 @@ class Server:
         {'y': array([2., 4.], dtype=float32)}
     """
 
-    folder: str | None = None
-    models_config: str | None = None
+    folder: PathLike | None = None
+    models_config: PathLike | None = None
     host: str = "127.0.0.1"
     port: int = 8500
     rest_port: int = 8501

@@ -1,0 +1,45 @@
+# What `__getattr__` gives, for type checkers and editors.
+from vlae_tf import (
+    datasets,
+    distributions,
+    evaluation,
+    explorer,
+    layers,
+    likelihoods,
+    models,
+    networks,
+    objectives,
+    posteriors,
+    priors,
+    runs,
+    saved_model,
+    serving,
+    training,
+    tuning,
+    zoo,
+)
+from vlae_tf.models import VAE, VLAE
+
+__version__: str
+__all__ = [
+    "VAE",
+    "VLAE",
+    "__version__",
+    "datasets",
+    "distributions",
+    "evaluation",
+    "explorer",
+    "layers",
+    "likelihoods",
+    "models",
+    "networks",
+    "objectives",
+    "posteriors",
+    "priors",
+    "runs",
+    "saved_model",
+    "serving",
+    "training",
+    "tuning",
+    "zoo",
+]
