@@ -5,13 +5,14 @@ import keras
 from tests import outside
 from tests.tiny import tiny_control, tiny_model
 from vlae_tf.likelihoods import BernoulliLikelihood
-from vlae_tf.networks import LadderDecoder, LadderEncoder, MLPDecoder, MLPEncoder
+from vlae_tf.networks import ChainDecoder, LadderDecoder, LadderEncoder, MLPDecoder, MLPEncoder
 from vlae_tf.objectives import (
     ELBO,
     ImportanceWeightedELBO,
     InfoELBO,
     LadderELBO,
     MutualPosteriorDivergenceELBO,
+    SequentialELBO,
     SoftFreeBitsELBO,
 )
 from vlae_tf.posteriors import (
@@ -71,6 +72,17 @@ def iwae_of_two_layers():
     )
 
 
+def sequential(**parts):
+    return {
+        "decoder": ChainDecoder(SHAPE, [1, 1], maps=2, filters=[2], blocks=0, units=4),
+        "posterior_family": GaussianPosterior(SIZE),
+        "prior_family": FlowPrior(SIZE, steps=0),
+        "likelihood_family": BernoulliLikelihood(SHAPE),
+        "objective": SequentialELBO([1, 1]),
+        **parts,
+    }
+
+
 PARTS = {
     "VLAE": dict,
     "VLAE, control": None,
@@ -92,6 +104,7 @@ PARTS = {
     "ladder": ladder,
     "clustering ladder": clustering_ladder,
     "MAE": lambda: {"objective": MutualPosteriorDivergenceELBO(eta=1.0, gamma=0.1)},
+    "sequential": sequential,
     "InfoVAE": lambda: {"objective": InfoELBO(alpha=0.5, weight=10.0)},
     "full covariance, outside": lambda: {"posterior_family": outside.FullCovariancePosterior(SIZE)},
     "mixture posterior, outside": lambda: {"posterior_family": outside.TwoComponentPosterior(SIZE)},

@@ -46,6 +46,12 @@ NETWORKS = {
         {"image_shape": SHAPE, "maps": 2, "filters": [2, 4], "blocks": 1, "block": "dense"}
         | {"code_shape": (2, 2, 1)},
     ),
+    "ChainDecoder": (
+        networks.ChainDecoder,
+        CODES,
+        {"image_shape": SHAPE, "rungs": [1, 2, 1], "maps": 2, "filters": [2, 3], "blocks": 0}
+        | {"units": 5, "dropout": 0.1, "weight_norm": True, "seed": 3},
+    ),
     "MLPEncoder": (
         networks.MLPEncoder,
         IMAGES,
@@ -156,6 +162,10 @@ OBJECTIVES = {
     "MutualPosteriorDivergenceELBO": (
         objectives.MutualPosteriorDivergenceELBO,
         {"eta": 0.5, "gamma": 0.2, "free_bits": 0.5, "warmup_steps": 4, "seed": 5},
+    ),
+    "SequentialELBO": (
+        objectives.SequentialELBO,
+        {"rungs": [1, 1], "step_weight": 0.5, "seed": 5},
     ),
     "SoftFreeBitsELBO": (
         objectives.SoftFreeBitsELBO,
@@ -293,7 +303,10 @@ def test_networks_have_the_shapes_they_say(name):
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_objective_in_training_and_outside(name):
     kind, arguments = OBJECTIVES[name]
-    model = tiny_model((2, 3, 1), 2, objective=make(kind, arguments))
+    parts = {"objective": make(kind, arguments)}
+    if name == "SequentialELBO":
+        parts["decoder"] = networks.ChainDecoder((2, 3, 1), arguments["rungs"], filters=[2])
+    model = tiny_model((2, 3, 1), 2, **parts)
     x = np.ones((5, 2, 3, 1), "float32")
     outside = model.objective(x, model=model, training=False)
     bound = "bound" if "bound" in model.objective.terms else "elbo"

@@ -36,6 +36,7 @@ def check_parts(model):
                     f"Received: {name}.{argument}={getattr(part, argument)}"
                 )
     check_rungs_agree(model)
+    model.objective.check_decoder(model.decoder)
 
 
 def check_rungs_agree(model):

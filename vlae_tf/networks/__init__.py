@@ -1,5 +1,6 @@
 """Networks: encoders, from images to features, and decoders, from codes to maps."""
 
+from vlae_tf.networks.chain_decoder import ChainDecoder
 from vlae_tf.networks.ladder_decoder import LadderDecoder
 from vlae_tf.networks.ladder_encoder import LadderEncoder
 from vlae_tf.networks.mlp_decoder import MLPDecoder
@@ -9,6 +10,7 @@ from vlae_tf.networks.resnet_encoder import ResNetEncoder
 from vlae_tf.networks.unconditional import Unconditional
 
 __all__ = [
+    "ChainDecoder",
     "LadderDecoder",
     "LadderEncoder",
     "MLPDecoder",

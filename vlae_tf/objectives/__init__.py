@@ -7,6 +7,7 @@ from vlae_tf.objectives.info_elbo import InfoELBO
 from vlae_tf.objectives.ladder_elbo import LadderELBO
 from vlae_tf.objectives.mutual_posterior_divergence_elbo import MutualPosteriorDivergenceELBO
 from vlae_tf.objectives.objective import Objective
+from vlae_tf.objectives.sequential_elbo import SequentialELBO
 from vlae_tf.objectives.soft_free_bits_elbo import SoftFreeBitsELBO
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LadderELBO",
     "MutualPosteriorDivergenceELBO",
     "Objective",
+    "SequentialELBO",
     "SoftFreeBitsELBO",
     "log_weights",
 ]

@@ -40,6 +40,10 @@ class Objective(ConfiguredLayer):
             posterior, prior: the model's distributions, a `CodeDistribution` each.
         """
 
+    def check_decoder(self, decoder):
+        """Raises a `ValueError` if the decoder lacks what the objective needs; called when the
+        model is built."""
+
     def call(self, images, model, training=False):
         raise NotImplementedError
 
