@@ -70,6 +70,7 @@ NETWORKS = {
     "Unconditional": (networks.Unconditional, CODES, {"decoder": decoder}),
 }
 POSTERIORS = {
+    "FullGaussianPosterior": (posteriors.FullGaussianPosterior, {"latent_dim": SIZE}),
     "GaussianPosterior": (posteriors.GaussianPosterior, {"latent_dim": SIZE}),
     "GaussianPosterior, as a map": (
         posteriors.GaussianPosterior,
@@ -87,6 +88,10 @@ POSTERIORS = {
     "LadderPosterior": (
         posteriors.LadderPosterior,
         {"latent_dim": SIZE, "rungs": [3, 1], "feature_sizes": [6, 2]},
+    ),
+    "LaplacePosterior": (
+        posteriors.LaplacePosterior,
+        {"latent_dim": SIZE, "steps": 2, "rate": 0.7},
     ),
     "PriorPosterior": (posteriors.PriorPosterior, {"latent_dim": SIZE}),
 }
@@ -124,6 +129,11 @@ LIKELIHOODS = {
     "FactorisedLogisticMixtureLikelihood": (
         likelihoods.FactorisedLogisticMixtureLikelihood,
         {"image_shape": COLOURS, "components": 3},
+    ),
+    "GaussianLikelihood": (likelihoods.GaussianLikelihood, {"image_shape": COLOURS}),
+    "GaussianLikelihood, of means": (
+        likelihoods.GaussianLikelihood,
+        {"image_shape": (*SHAPE[:2], 2), "projection": False},
     ),
     "PixelCNNLikelihood": (
         likelihoods.PixelCNNLikelihood,
