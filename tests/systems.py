@@ -10,7 +10,9 @@ from vlae_tf.objectives import (
     ELBO,
     ImportanceWeightedELBO,
     LadderELBO,
+    MixtureELBO,
     MutualPosteriorDivergenceELBO,
+    RecursiveMixtureELBO,
     SoftFreeBitsELBO,
 )
 from vlae_tf.posteriors import (
@@ -20,6 +22,7 @@ from vlae_tf.posteriors import (
     IAFPosterior,
     LadderPosterior,
     LaplacePosterior,
+    MixturePosterior,
 )
 from vlae_tf.priors import FlowPrior, GaussianMixturePrior, HierarchicalPrior, SpatialFlowPrior
 
@@ -104,6 +107,12 @@ PARTS = {
     "clustering ladder": clustering_ladder,
     "Laplace": lambda: fully_connected(posterior_family=LaplacePosterior(SIZE, steps=2)),
     "full covariance": lambda: fully_connected(posterior_family=FullGaussianPosterior(SIZE)),
+    "recursive mixture": lambda: fully_connected(
+        posterior_family=MixturePosterior(SIZE, 3), objective=RecursiveMixtureELBO(1.0, 2)
+    ),
+    "joint mixture": lambda: fully_connected(
+        posterior_family=MixturePosterior(SIZE), objective=MixtureELBO()
+    ),
     "MAE": lambda: {"objective": MutualPosteriorDivergenceELBO(eta=1.0, gamma=0.1)},
     "full covariance, outside": lambda: {"posterior_family": outside.MyFullGaussianPosterior(SIZE)},
     "mixture posterior, outside": lambda: {"posterior_family": outside.MyMixturePosterior(SIZE)},

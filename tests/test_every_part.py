@@ -93,6 +93,10 @@ POSTERIORS = {
         posteriors.LaplacePosterior,
         {"latent_dim": SIZE, "steps": 2, "rate": 0.7},
     ),
+    "MixturePosterior": (
+        posteriors.MixturePosterior,
+        {"latent_dim": SIZE, "components": 3, "least_share": 0.05},
+    ),
     "PriorPosterior": (posteriors.PriorPosterior, {"latent_dim": SIZE}),
 }
 PRIORS = {
@@ -158,9 +162,14 @@ OBJECTIVES = {
         objectives.LadderELBO,
         {"rungs": [1, 1], "steps_a_rung": 3, "fade_steps": 2, "seed": 5},
     ),
+    "MixtureELBO": (objectives.MixtureELBO, {"seed": 5}),
     "MutualPosteriorDivergenceELBO": (
         objectives.MutualPosteriorDivergenceELBO,
         {"eta": 0.5, "gamma": 0.2, "free_bits": 0.5, "warmup_steps": 4, "seed": 5},
+    ),
+    "RecursiveMixtureELBO": (
+        objectives.RecursiveMixtureELBO,
+        {"bound": 3.0, "samples": 2, "seed": 5},
     ),
     "SoftFreeBitsELBO": (
         objectives.SoftFreeBitsELBO,
@@ -298,7 +307,8 @@ def test_networks_have_the_shapes_they_say(name):
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_objective_in_training_and_outside(name):
     kind, arguments = OBJECTIVES[name]
-    model = tiny_model((2, 3, 1), 2, objective=make(kind, arguments))
+    parts = {"posterior_family": posteriors.MixturePosterior(2)} if "Mixture" in name else {}
+    model = tiny_model((2, 3, 1), 2, objective=make(kind, arguments), **parts)
     x = np.ones((5, 2, 3, 1), "float32")
     outside = model.objective(x, model=model, training=False)
     bound = "bound" if "bound" in model.objective.terms else "elbo"

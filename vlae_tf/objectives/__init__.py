@@ -4,16 +4,20 @@ from vlae_tf.objectives.bounds import log_weights
 from vlae_tf.objectives.elbo import ELBO
 from vlae_tf.objectives.importance_weighted_elbo import ImportanceWeightedELBO
 from vlae_tf.objectives.ladder_elbo import LadderELBO
+from vlae_tf.objectives.mixture_elbo import MixtureELBO
 from vlae_tf.objectives.mutual_posterior_divergence_elbo import MutualPosteriorDivergenceELBO
 from vlae_tf.objectives.objective import Objective
+from vlae_tf.objectives.recursive_mixture_elbo import RecursiveMixtureELBO
 from vlae_tf.objectives.soft_free_bits_elbo import SoftFreeBitsELBO
 
 __all__ = [
     "ELBO",
     "ImportanceWeightedELBO",
     "LadderELBO",
+    "MixtureELBO",
     "MutualPosteriorDivergenceELBO",
     "Objective",
+    "RecursiveMixtureELBO",
     "SoftFreeBitsELBO",
     "log_weights",
 ]

@@ -6,6 +6,7 @@ from vlae_tf.posteriors.hierarchical_posterior import HierarchicalPosterior
 from vlae_tf.posteriors.iaf_posterior import IAFPosterior
 from vlae_tf.posteriors.ladder_posterior import LadderPosterior
 from vlae_tf.posteriors.laplace_posterior import LaplacePosterior
+from vlae_tf.posteriors.mixture_posterior import MixturePosterior
 from vlae_tf.posteriors.posterior import Posterior
 from vlae_tf.posteriors.prior_posterior import PriorPosterior
 
@@ -16,6 +17,7 @@ __all__ = [
     "IAFPosterior",
     "LadderPosterior",
     "LaplacePosterior",
+    "MixturePosterior",
     "Posterior",
     "PriorPosterior",
 ]
