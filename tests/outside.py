@@ -21,13 +21,13 @@ register = keras.saving.register_keras_serializable(package="outside")
 # === A Gaussian posterior with a full covariance ===
 
 
-class FullGaussian(CodeDistribution, tfd.MultivariateNormalTriL):
+class MyFullGaussian(CodeDistribution, tfd.MultivariateNormalTriL):
     def from_noise(self, noise):
         return self.loc + ops.sum(self.scale_tril * noise[..., None, :], axis=-1)
 
 
 @register
-class FullCovariancePosterior(Posterior):
+class MyFullGaussianPosterior(Posterior):
     def __init__(self, latent_dim, **kwargs):
         super().__init__(latent_dim, **kwargs)
         self._dense = Dense(latent_dim * (latent_dim + 1), dtype="float32")
@@ -43,7 +43,7 @@ class FullCovariancePosterior(Posterior):
         matrix = ops.reshape(parameters["raw"], (-1, self.latent_dim, self.latent_dim))
         eye = ops.eye(self.latent_dim)
         scale = ops.tril(matrix) * (1 - eye) + (ops.softplus(matrix) + 0.4) * eye
-        return FullGaussian(parameters["loc"], scale_tril=scale)
+        return MyFullGaussian(parameters["loc"], scale_tril=scale)
 
 
 # === A mixture of two Gaussians, as posterior and as prior ===
@@ -77,7 +77,7 @@ class MyMixture(CodeDistribution, tfd.MixtureSameFamily):
 
 
 @register
-class TwoComponentPosterior(Posterior):
+class MyMixturePosterior(Posterior):
     def __init__(self, latent_dim, **kwargs):
         super().__init__(latent_dim, **kwargs)
         self._dense = Dense(2 * (1 + 2 * latent_dim), dtype="float32")

@@ -11,15 +11,20 @@ from vlae_tf.objectives import (
     ImportanceWeightedELBO,
     InfoELBO,
     LadderELBO,
+    MixtureELBO,
     MutualPosteriorDivergenceELBO,
+    RecursiveMixtureELBO,
     SequentialELBO,
     SoftFreeBitsELBO,
 )
 from vlae_tf.posteriors import (
+    FullGaussianPosterior,
     GaussianPosterior,
     HierarchicalPosterior,
     IAFPosterior,
     LadderPosterior,
+    LaplacePosterior,
+    MixturePosterior,
 )
 from vlae_tf.priors import FlowPrior, GaussianMixturePrior, HierarchicalPrior, SpatialFlowPrior
 
@@ -83,6 +88,16 @@ def sequential(**parts):
     }
 
 
+def fully_connected(**parts):
+    return {
+        "encoder": MLPEncoder([4], "relu"),
+        "decoder": MLPDecoder(SHAPE, units=[4], activation="leaky_relu"),
+        "prior_family": FlowPrior(SIZE, steps=0),
+        "likelihood_family": BernoulliLikelihood(SHAPE, projection=False),
+        **parts,
+    }
+
+
 PARTS = {
     "VLAE": dict,
     "VLAE, control": None,
@@ -103,11 +118,19 @@ PARTS = {
     "IWAE, two layers": iwae_of_two_layers,
     "ladder": ladder,
     "clustering ladder": clustering_ladder,
+    "Laplace": lambda: fully_connected(posterior_family=LaplacePosterior(SIZE, steps=2)),
+    "full covariance": lambda: fully_connected(posterior_family=FullGaussianPosterior(SIZE)),
+    "recursive mixture": lambda: fully_connected(
+        posterior_family=MixturePosterior(SIZE, 3), objective=RecursiveMixtureELBO(1.0, 2)
+    ),
+    "joint mixture": lambda: fully_connected(
+        posterior_family=MixturePosterior(SIZE), objective=MixtureELBO()
+    ),
     "MAE": lambda: {"objective": MutualPosteriorDivergenceELBO(eta=1.0, gamma=0.1)},
     "sequential": sequential,
     "InfoVAE": lambda: {"objective": InfoELBO(alpha=0.5, weight=10.0)},
-    "full covariance, outside": lambda: {"posterior_family": outside.FullCovariancePosterior(SIZE)},
-    "mixture posterior, outside": lambda: {"posterior_family": outside.TwoComponentPosterior(SIZE)},
+    "full covariance, outside": lambda: {"posterior_family": outside.MyFullGaussianPosterior(SIZE)},
+    "mixture posterior, outside": lambda: {"posterior_family": outside.MyMixturePosterior(SIZE)},
     "mixture prior, outside": lambda: {"prior_family": outside.MyMixturePrior(SIZE)},
     "ladder, outside": outside_ladder,
     "importance-weighted, outside": lambda: {"objective": outside.ImportanceWeightedBound()},

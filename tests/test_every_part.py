@@ -76,6 +76,7 @@ NETWORKS = {
     "Unconditional": (networks.Unconditional, CODES, {"decoder": decoder}),
 }
 POSTERIORS = {
+    "FullGaussianPosterior": (posteriors.FullGaussianPosterior, {"latent_dim": SIZE}),
     "GaussianPosterior": (posteriors.GaussianPosterior, {"latent_dim": SIZE}),
     "GaussianPosterior, as a map": (
         posteriors.GaussianPosterior,
@@ -93,6 +94,14 @@ POSTERIORS = {
     "LadderPosterior": (
         posteriors.LadderPosterior,
         {"latent_dim": SIZE, "rungs": [3, 1], "feature_sizes": [6, 2]},
+    ),
+    "LaplacePosterior": (
+        posteriors.LaplacePosterior,
+        {"latent_dim": SIZE, "steps": 2, "rate": 0.7},
+    ),
+    "MixturePosterior": (
+        posteriors.MixturePosterior,
+        {"latent_dim": SIZE, "components": 3, "least_share": 0.05},
     ),
     "PriorPosterior": (posteriors.PriorPosterior, {"latent_dim": SIZE}),
 }
@@ -131,6 +140,11 @@ LIKELIHOODS = {
         likelihoods.FactorisedLogisticMixtureLikelihood,
         {"image_shape": COLOURS, "components": 3},
     ),
+    "GaussianLikelihood": (likelihoods.GaussianLikelihood, {"image_shape": COLOURS}),
+    "GaussianLikelihood, of means": (
+        likelihoods.GaussianLikelihood,
+        {"image_shape": (*SHAPE[:2], 2), "projection": False},
+    ),
     "PixelCNNLikelihood": (
         likelihoods.PixelCNNLikelihood,
         {"image_shape": SHAPE, "network": lambda: LocalPixelCNN(1, filters=2, blocks=1)},
@@ -159,9 +173,14 @@ OBJECTIVES = {
         objectives.LadderELBO,
         {"rungs": [1, 1], "steps_a_rung": 3, "fade_steps": 2, "seed": 5},
     ),
+    "MixtureELBO": (objectives.MixtureELBO, {"seed": 5}),
     "MutualPosteriorDivergenceELBO": (
         objectives.MutualPosteriorDivergenceELBO,
         {"eta": 0.5, "gamma": 0.2, "free_bits": 0.5, "warmup_steps": 4, "seed": 5},
+    ),
+    "RecursiveMixtureELBO": (
+        objectives.RecursiveMixtureELBO,
+        {"bound": 3.0, "samples": 2, "seed": 5},
     ),
     "SequentialELBO": (
         objectives.SequentialELBO,
@@ -306,6 +325,8 @@ def test_objective_in_training_and_outside(name):
     parts = {"objective": make(kind, arguments)}
     if name == "SequentialELBO":
         parts["decoder"] = networks.ChainDecoder((2, 3, 1), arguments["rungs"], filters=[2])
+    if "Mixture" in name:
+        parts["posterior_family"] = posteriors.MixturePosterior(2)
     model = tiny_model((2, 3, 1), 2, **parts)
     x = np.ones((5, 2, 3, 1), "float32")
     outside = model.objective(x, model=model, training=False)

@@ -93,6 +93,14 @@ def split_sizes(tensor, sizes):
     return keras.ops.split(tensor, ends, axis=-1) if ends else [tensor]
 
 
+def cholesky(matrices):
+    """The lower triangular L of positive definite matrices L L^T `(..., d, d)`; NaN of others.
+
+    `keras.ops.cholesky` raises on TensorFlow, where one matrix would spoil the whole batch.
+    """
+    return tf.linalg.cholesky(matrices)
+
+
 def set_apart(tensor):
     """`tensor`, such that TensorFlow's graph optimiser joins nothing across it.
 

@@ -13,6 +13,7 @@ from vlae_tf.distributions import (
     AutoregressiveFlow,
     CodeDistribution,
     DiagonalGaussian,
+    FullGaussian,
     GaussianMixture,
     HierarchicalGaussian,
     IndependentRungs,
@@ -58,15 +59,17 @@ def rungs(*batch):
     )
 
 
+FACTOR = np.tril(np.ones((ROWS, SIZE, SIZE), "float32")) * SCALE[..., None]
+
+
 def full():
-    return outside.FullGaussian(
-        LOC, scale_tril=np.tril(np.ones((ROWS, SIZE, SIZE), "float32")) * SCALE[..., None]
-    )
+    return outside.MyFullGaussian(LOC, scale_tril=FACTOR)
 
 
 # By name: what makes it, and whether it has a batch of rows (a posterior).
 DISTRIBUTIONS = {
     "DiagonalGaussian": (lambda: DiagonalGaussian(LOC, SCALE), True),
+    "FullGaussian": (lambda: FullGaussian(LOC, FACTOR), True),
     "InverseAutoregressiveFlow": (
         lambda: InverseAutoregressiveFlow(LOC, SCALE, [made(context_size=2)], CONTEXT),
         True,
@@ -187,9 +190,19 @@ def test_detached_has_the_same_density_and_no_gradient():
     assert values[0] == values[1]
     assert np.any(gradient(lambda loc: log_prob(loc, False), LOC))
     assert not np.any(gradient(lambda loc: log_prob(loc, True), LOC))
-    for make in (mixture, full):
-        detached = make(ROWS).detached() if make is mixture else make().detached()
-        assert isinstance(detached, CodeDistribution)
+    for distribution in (mixture(ROWS), full(), FullGaussian(LOC, FACTOR)):
+        assert isinstance(distribution.detached(), type(distribution))
+
+
+def test_full_gaussian_has_the_moments_of_its_precision():
+    q = FullGaussian(LOC, FACTOR)
+    covariance = np.linalg.inv(FACTOR @ FACTOR.transpose(0, 2, 1))
+    deviations = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    np.testing.assert_allclose(numpy_of(q.spread()), deviations, rtol=1e-5)
+    noise = np.random.default_rng(0).normal(size=(20_000, ROWS, SIZE)).astype("float32")
+    codes = numpy_of(q.from_noise(ops.convert_to_tensor(noise)))
+    for row in range(ROWS):
+        np.testing.assert_allclose(np.cov(codes[:, row].T), covariance[row], atol=0.05)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.tiny import numpy_of
 from vlae_tf.distributions import (
     DiscretisedLogisticMixture,
     FactorisedBernoulli,
+    FactorisedGaussian,
     FactorisedLogisticMixture,
     ImageDistribution,
     PixelCNNBernoulli,
@@ -44,6 +45,12 @@ def mixture(shape, levels):
 # By name: what makes it, for two rows of images of a shape and a number of levels.
 DISTRIBUTIONS = {
     "FactorisedBernoulli": (lambda s, n: FactorisedBernoulli(maps(s, 1)), (2, 3, 1), 2),
+    # Far from the lowest and the highest level, beyond which its mass is lost.
+    "FactorisedGaussian": (
+        lambda s, n: FactorisedGaussian(n / 2 + maps(s, 1), 1.1, n),
+        (1, 2, 1),
+        20,
+    ),
     "FactorisedLogisticMixture": (
         lambda s, n: FactorisedLogisticMixture(mixture(s, n)),
         (1, 2, 3),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.gradients import randomise
-from tests.outside import FullCovariancePosterior
+from tests.outside import MyFullGaussianPosterior
 from tests.systems import ladder
 from tests.tiny import numpy_of, tiny_model
 from vlae_tf.objectives import ELBO, LadderELBO
@@ -65,4 +65,4 @@ def test_what_does_not_fit_is_refused_when_the_model_is_built():
         tiny_model((2, 3, 1), 2, objective=LadderELBO([1, 2]))
     with pytest.raises(ValueError, match="LadderELBO needs .* which has no `log_prob_terms`"):
         parts = ladder(objective=LadderELBO([1, 1]))
-        tiny_model((2, 3, 1), 2, **parts | {"posterior_family": FullCovariancePosterior(2)})
+        tiny_model((2, 3, 1), 2, **parts | {"posterior_family": MyFullGaussianPosterior(2)})

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from tests.gradients import gradient
-from tests.outside import FullCovariancePosterior
+from tests.outside import MyFullGaussianPosterior
 from tests.tiny import numpy_of, tiny_model
 from vlae_tf.objectives import ELBO, MutualPosteriorDivergenceELBO
 from vlae_tf.objectives.mutual_posterior_divergence_elbo import mutual_divergence
@@ -100,7 +100,7 @@ def test_of_a_flow_the_gaussian_before_it_counts_and_others_are_refused():
     flow = IAFPosterior(2, steps=1, hidden_units=[4], context_size=2)
     tiny_model((2, 3, 1), 2, posterior_family=flow, objective=objective)
     with pytest.raises(ValueError, match="needs a diagonal Gaussian posterior.*Received: "):
-        full = FullCovariancePosterior(2)
+        full = MyFullGaussianPosterior(2)
         tiny_model((2, 3, 1), 2, posterior_family=full, objective=objective)
 
 

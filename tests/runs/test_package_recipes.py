@@ -15,6 +15,10 @@ from vlae_tf.runs.recipe import without_values
 pytestmark = pytest.mark.jax
 
 
+# Posteriors on the same networks, as parts of the recipes' names.
+INFERENCE = ("_gaussian", "_laplace", "_mixture", "_recursive")
+
+
 def config(recipe, *path):
     """The config of a part of the model, or of a part inside of it."""
     settings = recipe.model
@@ -36,9 +40,10 @@ def test_sizes_are_those_of_the_models():
 
 
 def test_every_recipe_can_be_shipped_with_its_settings():
+    relatives = ("_iwae", "_ladder", *INFERENCE)
     for name in Recipe.names():
         recipe = Recipe.load(name)
-        fully_connected = "_iwae" in name or "_ladder" in name
+        fully_connected = any(part in name for part in relatives)
         assert recipe.optimizer["class_name"] == ("Adam" if fully_connected else "Adamax")
         expected = {"alpha": 0.05} if fully_connected else {"warmup_steps": 500}
         assert recipe.schedule == {"class_name": "CosineDecay", "config": expected}
@@ -65,6 +70,38 @@ def test_controls_of_the_ladders_differ_by_what_they_control():
     assert one.model["latent_dim"] == mixture.model["latent_dim"]
     clusters = [config(recipe, "prior_family")["components"] for recipe in (mixture, one)]
     assert clusters == [25, 25]
+
+
+def test_laplace_recipes_differ_by_their_posterior_alone():
+    base = Recipe.load("mnist_dynamic_laplace")
+    posteriors = {
+        "laplace_0": {"class_name": "LaplacePosterior", "config": {"steps": 0}},
+        "laplace_2": {"class_name": "LaplacePosterior", "config": {"steps": 2}},
+        "gaussian": {"class_name": "GaussianPosterior", "config": {}},
+        "full_gaussian": {"class_name": "FullGaussianPosterior", "config": {}},
+    }
+    for name, posterior in posteriors.items():
+        other = Recipe.load(f"mnist_dynamic_{name}")
+        assert base.differences(other) == ["model"]
+        assert other.model == base.model | {"posterior_family": posterior}
+
+
+def test_controls_of_recursive_inference_have_as_many_weights_of_inference():
+    """And differ by posterior and objective alone, but for the width of the Gaussian's encoder."""
+
+    def weights(recipe):
+        with without_values():
+            model = recipe.build_model((28, 28, 1))
+        return model.encoder.count_params() + model.posterior_family.count_params()
+
+    base = Recipe.load("mnist_dynamic_recursive")
+    joint = Recipe.load("mnist_dynamic_mixture")
+    assert base.differences(joint) == ["objective"]
+    for name in ("gaussian", "iaf"):
+        control = Recipe.load(f"mnist_dynamic_recursive_{name}")
+        assert set(base.differences(control)) == {"model", "objective"}
+        assert control.model["decoder"] == base.model["decoder"]
+        assert weights(control) == pytest.approx(weights(base), rel=0.01)
 
 
 def test_factorised_recipe_differs_by_its_likelihood_alone():
@@ -219,6 +256,8 @@ def smaller(settings):
         "cifar10_lossy_7x4_grey",
         "cifar10_lossy_none",
         "cifar10_full_context",
+        "mnist_dynamic_laplace",
+        "mnist_dynamic_recursive",
     ],
 )
 def test_recipe_takes_a_step_with_fewer_filters(name):

@@ -7,8 +7,10 @@ from vlae_tf.distributions.component_noise import choose_component
 from vlae_tf.distributions.diagonal_gaussian import DiagonalGaussian
 from vlae_tf.distributions.discretised_logistic_mixture import DiscretisedLogisticMixture
 from vlae_tf.distributions.factorised_bernoulli import FactorisedBernoulli
+from vlae_tf.distributions.factorised_gaussian import FactorisedGaussian
 from vlae_tf.distributions.factorised_images import FactorisedImages
 from vlae_tf.distributions.factorised_logistic_mixture import FactorisedLogisticMixture
+from vlae_tf.distributions.full_gaussian import FullGaussian
 from vlae_tf.distributions.gaussian_mixture import GaussianMixture
 from vlae_tf.distributions.hierarchical_gaussian import HierarchicalGaussian
 from vlae_tf.distributions.image_distribution import ImageDistribution
@@ -24,8 +26,10 @@ __all__ = [
     "DiagonalGaussian",
     "DiscretisedLogisticMixture",
     "FactorisedBernoulli",
+    "FactorisedGaussian",
     "FactorisedImages",
     "FactorisedLogisticMixture",
+    "FullGaussian",
     "GaussianMixture",
     "HierarchicalGaussian",
     "ImageDistribution",

@@ -49,7 +49,11 @@ class GaussianMixture(CodeDistribution, tfd.MixtureSameFamily):
 
     def weights(self):
         """The weights pi of the components, `(..., components)`."""
-        return ops.exp(self._log_weights())
+        return ops.exp(self.log_weights())
+
+    def log_weights(self):
+        """log pi_k, `(..., components)`."""
+        return self._logits - ops.logsumexp(self._logits, axis=-1, keepdims=True)
 
     def components(self):
         """The components, a `DiagonalGaussian` of batch `(..., components)`."""
@@ -60,12 +64,12 @@ class GaussianMixture(CodeDistribution, tfd.MixtureSameFamily):
 
         Less their `logsumexp`, these are the logarithms of p(k | z).
         """
-        return self._log_weights() + ops.sum(self._component_terms(code), axis=-1)
+        return self.log_weights() + ops.sum(self._component_terms(code), axis=-1)
 
     def log_prob_terms(self, code):
         """The terms `(..., d)` that sum to `log_prob(code)`: log p(z_j | z_1, ..., z_{j-1})."""
         terms = self._component_terms(code)
-        log_weights = ops.broadcast_to(self._log_weights()[..., None], ops.shape(terms))
+        log_weights = ops.broadcast_to(self.log_weights()[..., None], ops.shape(terms))
         # Of each component, given the numbers before: differences of sums over far-away codes
         # would lose all digits.
         sums = log_weights + ops.cumsum(terms, axis=-1)
@@ -77,10 +81,6 @@ class GaussianMixture(CodeDistribution, tfd.MixtureSameFamily):
     def _component_terms(self, code):
         """log N(z_j; k), nats `(..., components, d)`."""
         return tfd.Normal(self._loc, self._scale).log_prob(code[..., None, :])
-
-    def _log_weights(self):
-        """log pi_k, `(..., components)`."""
-        return self._logits - ops.logsumexp(self._logits, axis=-1, keepdims=True)
 
     def _log_prob(self, code):
         return ops.logsumexp(self.component_log_probs(code), axis=-1)

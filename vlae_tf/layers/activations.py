@@ -4,9 +4,17 @@ Why not Keras' own: where no convolution comes right before, float32 is a third 
 TensorFlow's bfloat16 kernels on a CPU, and rounds once.
 """
 
+import keras
 from keras import ops
 
 from vlae_tf.backend import full_precision, set_apart
+
+# Of activations that are linear on either side of 0: their slopes below and above it.
+_SLOPES = {
+    keras.activations.linear: (1.0, 1.0),
+    keras.activations.relu: (0.0, 1.0),
+    keras.activations.leaky_relu: (0.2, 1.0),
+}
 
 
 def elu(inputs):
@@ -25,6 +33,11 @@ def sigmoid(inputs):
 def positive_scale(inputs):
     """A standard deviation of any positive size: a softplus, 1 where `inputs` is 0."""
     return ops.softplus(inputs + 0.5413) + 1e-4
+
+
+def slopes(activation):
+    """Slopes `(below, above)` of an activation that is linear on either side of 0, else None."""
+    return _SLOPES.get(activation)
 
 
 def gate_halves(inputs, groups=1):

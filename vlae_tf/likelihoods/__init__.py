@@ -5,6 +5,7 @@ from vlae_tf.likelihoods.factorised_likelihood import FactorisedLikelihood
 from vlae_tf.likelihoods.factorised_logistic_mixture_likelihood import (
     FactorisedLogisticMixtureLikelihood,
 )
+from vlae_tf.likelihoods.gaussian_likelihood import GaussianLikelihood
 from vlae_tf.likelihoods.likelihood import Likelihood
 from vlae_tf.likelihoods.logistic_mixture_likelihood import LogisticMixtureLikelihood
 from vlae_tf.likelihoods.pixelcnn_likelihood import PixelCNNLikelihood
@@ -13,6 +14,7 @@ __all__ = [
     "BernoulliLikelihood",
     "FactorisedLikelihood",
     "FactorisedLogisticMixtureLikelihood",
+    "GaussianLikelihood",
     "Likelihood",
     "LogisticMixtureLikelihood",
     "PixelCNNLikelihood",

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+from keras import ops
 
 from vlae_tf.checks import check_images
 from vlae_tf.distributions import FactorisedBernoulli
@@ -28,6 +29,8 @@ class BernoulliLikelihood(FactorisedLikelihood):
         >>> tuple(family.distribution(keras.ops.ones((2, 4, 4, 3))).mode().shape)
         (2, 4, 4, 1)
 
+    `residual_and_weight` and `outputs_jacobian` serve posteriors that linearise the decoder.
+
     Reference:
         Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.1.
     """
@@ -35,6 +38,17 @@ class BernoulliLikelihood(FactorisedLikelihood):
     def distribution(self, maps, training=False):
         """The `FactorisedBernoulli` given the decoder's maps."""
         return FactorisedBernoulli(self(maps))
+
+    def residual_and_weight(self, outputs, images):
+        """First and minus second derivative of log p(x | z) by each logit: x - p and p (1 - p).
+
+        Args:
+            outputs: logits, `(batch, *image_shape)`.
+            images: images of {0, 1}, `(batch, *image_shape)`.
+        """
+        probability = ops.sigmoid(outputs)
+        weight = probability * (1.0 - probability)
+        return ops.cast(images, outputs.dtype) - probability, weight
 
     def initialize_from_data(self, images):
         """Sets the bias of each pixel to the logit of its mean, by Laplace's rule of succession."""

@@ -1,3 +1,5 @@
+from keras import ops
+
 from vlae_tf.backend import full_precision
 from vlae_tf.checks import check_flag
 from vlae_tf.layers import Conv2D
@@ -56,6 +58,18 @@ class FactorisedLikelihood(Likelihood):
         if self._output is None:
             return full_precision(maps) + self._bias
         return self._output(maps)
+
+    def outputs_jacobian(self, maps_jacobian):
+        """d parameters / d code, from d maps / d code `(batch, latent_dim, height, width, maps)`.
+
+        The parameters are linear in the maps, so it is the kernel applied to each derivative.
+        """
+        maps_jacobian = full_precision(maps_jacobian)
+        if self._output is None:
+            return maps_jacobian
+        rows = ops.reshape(maps_jacobian, (-1, *maps_jacobian.shape[2:]))
+        rows = self._output.apply_kernel(rows, self._output.kernel)
+        return ops.reshape(rows, (-1, *maps_jacobian.shape[1:4], self._parameter_count()))
 
     def compute_output_shape(self, maps_shape, images_shape=None):
         return (*maps_shape[:3], self._parameter_count())

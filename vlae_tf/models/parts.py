@@ -37,6 +37,7 @@ def check_parts(model):
                 )
     check_rungs_agree(model)
     model.objective.check_decoder(model.decoder)
+    model.posterior_family.check(model)
 
 
 def check_rungs_agree(model):
@@ -67,9 +68,8 @@ def check_names(objective, terms):
 def build_parts(model):
     """Builds the parts on symbolic images, and checks that what they give fits together."""
     rows = keras.KerasTensor((None, model.latent_dim), dtype=model.variable_dtype)
-    features = model.encoder(
-        keras.KerasTensor((None, *model.image_shape), dtype=model.variable_dtype)
-    )
+    images = keras.KerasTensor((None, *model.image_shape), dtype=model.variable_dtype)
+    features = model.encoder(images)
     model.posterior_family(features)
     maps = model.decoder(rows)
     if tuple(maps.shape[1:3]) != model.image_shape[:2]:
@@ -87,7 +87,7 @@ def build_parts(model):
     checks(
         *(
             keras.KerasTensor((2, *tensor.shape[1:]), tensor.dtype)
-            for tensor in (features, rows, maps)
+            for tensor in (images, features, rows, maps)
         )
     )
     if checks.error is not None:
@@ -105,16 +105,18 @@ class _Checks(keras.layers.Layer):
         self._run = lambda *tensors: _check_distributions(model, *tensors)
         self.error = None
 
-    def call(self, features, noise, maps):
+    def call(self, images, features, noise, maps):
         try:
-            return self._run(features, noise, maps)
+            return self._run(images, features, noise, maps)
         except ValueError as error:
             self.error = error
             return noise
 
 
-def _check_distributions(model, features, noise, maps):
-    posterior = model.posterior_family.distribution(model.posterior_family(features))
+def _check_distributions(model, images, features, noise, maps):
+    parameters = model.posterior_family(features)
+    parameters = model.posterior_family.refine(parameters, images, model)
+    posterior = model.posterior_family.distribution(parameters)
     prior, likelihood = model.prior(), model.likelihood_family.distribution(maps)
     _check("posterior_family", posterior, CodeDistribution, (model.latent_dim,))
     _check("prior_family", prior, CodeDistribution, (model.latent_dim,))

@@ -3,8 +3,10 @@ import math
 import keras
 from keras import ops
 
-from vlae_tf.checks import check_image_shape, check_integer
+from vlae_tf.backend import full_precision
+from vlae_tf.checks import check_image_shape, check_integer, refuse
 from vlae_tf.layers import MLP
+from vlae_tf.layers.activations import slopes
 
 
 @keras.saving.register_keras_serializable(package="vlae_tf")
@@ -28,6 +30,8 @@ class MLPDecoder(MLP):
             model reads the first alone.
 
     Input shape: `(batch, latent_dim)`; output shape: `(batch, height, width, maps)`.
+
+    `jacobian` gives the derivatives of the maps, for posteriors that linearise the decoder.
 
     Raises:
         ValueError: for an invalid size, an unknown activation, or a code shorter than `code_size`.
@@ -75,5 +79,48 @@ class MLPDecoder(MLP):
         maps = self._last(super().call(inputs[:, : self.code_size]))
         return ops.reshape(maps, self.compute_output_shape((-1,)))
 
+    def jacobian(self, code):
+        """d maps / d code, `(batch, latent_dim, height, width, maps)`.
+
+        Of a network that is linear between its kinks, by the slopes of its units at the code:
+
+            d maps / dz = W_1 diag(a_1) W_2 diag(a_2) ... W,    a_l = activation'(h_{l-1} W_l + b_l)
+
+        It is exact wherever no unit is at a kink, and computed in float32 whatever the policy. Its
+        own gradient reaches the kernels; slopes have none.
+
+        Args:
+            code: codes, `(batch, latent_dim)`.
+
+        Raises:
+            ValueError: for an activation other than "relu", "leaky_relu" and "linear".
+        """
+        known = slopes(self.activation)
+        if known is None:
+            expected = "relu, leaky_relu or linear, for a Jacobian by the slopes of the units"
+            refuse("activation", expected, getattr(self.activation, "__name__", self.activation))
+        below, above = known
+        inputs = full_precision(code[:, : self.code_size])
+        size = inputs.shape[-1]
+        tangents = None
+        for layer in self._stack:
+            inputs = ops.matmul(inputs, layer.kernel) + full_precision(layer.bias)
+            slope = ops.where(inputs > 0, above, below)
+            inputs = inputs * slope
+            # The first layer sees the unit vectors, whose images are the rows of its kernel.
+            tangents = layer.kernel[None] if tangents is None else _times(tangents, layer.kernel)
+            tangents = tangents * slope[:, None, :]
+        tangents = _times(tangents, self._last.kernel)
+        unread = code.shape[-1] - size
+        if unread:
+            tangents = ops.pad(tangents, ((0, 0), (0, unread), (0, 0)))
+        return ops.reshape(tangents, (-1, code.shape[-1], *self.image_shape[:2], self.maps))
+
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.image_shape[:2], self.maps)
+
+
+def _times(tangents, kernel):
+    """`tangents` `(batch, d, m)` times a kernel `(m, n)`, as one product of two matrices."""
+    rows = ops.reshape(tangents, (-1, tangents.shape[-1]))
+    return ops.reshape(ops.matmul(rows, kernel), (-1, tangents.shape[1], kernel.shape[-1]))

@@ -8,7 +8,7 @@ class Posterior(ConfiguredLayer):
         q(z | x) = distribution(refine(call(encoder(x)), x, model))
 
     Subclasses write `call`, which gives a dict of tensors, and `distribution`, which makes a
-    `CodeDistribution` of it. Most leave `refine` as it is.
+    `CodeDistribution` of it. Most leave `check` and `refine` as they are.
 
     Args:
         latent_dim: size of the code.
@@ -31,6 +31,14 @@ class Posterior(ConfiguredLayer):
     def __init__(self, latent_dim, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.latent_dim = check_integer(latent_dim, "latent_dim", least=1)
+
+    def check(self, model):
+        """Raises a `ValueError` if the model lacks what the posterior needs; called when it is
+        built.
+
+        Args:
+            model: the `VAE`, with its parts.
+        """
 
     def refine(self, parameters, images, model):
         """Parameters that fit the images better, found with the model's decoder.
