@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.tiny import numpy_of
+from vlae_tf import zoo
 from vlae_tf.explorer.explored_model import ExploredModel
 from vlae_tf.runs import load_run
 
@@ -78,3 +79,35 @@ def test_a_run_has_no_examples_and_a_stranger_no_page(tiny, tiny_run, tmp_path):
 def test_codes_of_another_shape_are_refused(tiny, codes):
     with pytest.raises(ValueError, match="`codes` must be one or more codes of . finite numbers"):
         tiny.decode(codes, [0])
+
+
+def test_a_rung_shows_its_plane_or_its_clusters(tiny):
+    assert tiny.rungs() == [] and tiny.about()["rungs"] == 0
+    ladder, mixture = ExploredModel("mnist_ladder"), ExploredModel("mnist_mixture_ladder")
+    assert ladder.rungs() == ["plane"] * 3 and ladder.about()["rungs"] == 3
+    assert mixture.rungs() == ["clusters"] * 2 and mixture.about()["rungs"] == 2
+    code, _ = ladder.encode(ladder.examples()[:1])
+    planes = [ladder.rung(index, code[0], 0)[0] for index in range(3)]
+    model = load_run(zoo.locate("mnist_ladder"))
+    side = len(planes[0])
+    assert all(plane.shape == (side, side, 28, 28, 1) for plane in planes)
+    # In the middle of the plane the rung is 0, and the rest is the code of the image.
+    for index, plane in enumerate(planes):
+        middle = np.array(code)
+        middle[:, 2 * index : 2 * index + 2] = 0
+        expected = 255 * (1 - numpy_of(model.likelihood(middle).mean())[0])
+        assert np.abs(plane[side // 2, side // 2] - expected).max() < 1
+    code, _ = mixture.encode(mixture.examples()[:1])
+    rows, told = mixture.rung(1, code[0], 0)
+    model = load_run(zoo.locate("mnist_mixture_ladder"))
+    weights = numpy_of(model.prior().rungs[1].weights())
+    assert rows.shape[0] == len(weights) and rows.shape[2:] == (28, 28, 1)
+    cluster = int(numpy_of(model(mixture.examples()[:1])["cluster"])[0, 1])
+    assert f"in row {1 + int(np.sum(weights > weights[cluster]))}," in told
+
+
+@pytest.mark.parametrize("index", [3, -1, "top", None])
+def test_a_rung_that_is_not_there(index):
+    ladder = ExploredModel("mnist_ladder")
+    with pytest.raises(ValueError, match="`rung` must be an integer"):
+        ladder.rung(index, np.zeros(6), 0)

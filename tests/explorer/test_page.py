@@ -19,7 +19,7 @@ pytestmark = [
     ),
 ]
 
-MODELS = ("mnist_static", "mnist_static_factorised")
+MODELS = ("mnist_static", "mnist_static_factorised", "mnist_ladder", "mnist_mixture_ladder")
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +168,35 @@ def test_the_other_views(browser, address):
         browser.execute_script(f"document.querySelector('[data-view={view}]').click()")
         settle(browser)
         assert len(images(browser)) == count
+
+
+def test_rungs_are_shown_where_there_are_any(browser, address):
+    tab = "document.querySelector('[data-view=rungs]')"
+    browser.get(address)
+    browser.refresh()
+    wait(browser, DRAWN)
+    assert browser.execute_script(f"return {tab}.hidden")
+    ladders = "mnist_ladder,mnist_mixture_ladder"
+    link = f"{address}#dataset=mnist_dynamic&models={ladders}&view=rungs&rung=2&example=1"
+    browser.get(link)
+    browser.refresh()
+    wait(browser, DRAWN)
+    assert not browser.execute_script(f"return {tab}.hidden")
+    counts, told = (
+        browser.execute_script(f"return [...document.querySelectorAll('article')].map(c => {what})")
+        for what in (
+            "c.querySelectorAll('.images canvas').length",
+            "c.querySelector('.told').textContent",
+        )
+    )
+    assert counts == [81, 200] and "Only this rung" in told[0] and "25 clusters" in told[1]
+    before = browser.execute_script(f"return {PIXELS % FIRST_CARD}")
+    browser.execute_script(
+        "rung.value = 3; rung.dispatchEvent(new Event('input'))"
+    )
+    settle(browser)
+    assert browser.execute_script(f"return {PIXELS % FIRST_CARD}") != before
+    assert "rung=3" in browser.current_url
 
 
 def test_a_picture_is_taken_and_what_is_none_is_refused(browser, address, tmp_path):

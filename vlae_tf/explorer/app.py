@@ -79,7 +79,12 @@ def _told(sentence, status):
 
 def _about(model, content):
     examples = _written(model.examples())
-    return {"levels": model.levels, "window": model.window(), "examples": examples}
+    return {
+        "levels": model.levels,
+        "window": model.window(),
+        "rungs": model.rungs(),
+        "examples": examples,
+    }
 
 
 def _encode(model, content):
@@ -110,6 +115,13 @@ def _sample(model, content):
     return {"images": _written(model.sample(ROWS, seed, temperature))}
 
 
+def _rung(model, content):
+    seed = check_integer(content.get("seed", 0), "seed", least=0)
+    shades, told = model.rung(content.get("rung"), content.get("code"), seed)
+    rows = shades.reshape(-1, *model.image_shape)
+    return {"images": _written(rows), "columns": shades.shape[1], "levels": 256, "told": told}
+
+
 def _picture(model, content):
     data = _bytes(content, "picture")
     image = picture_to_image(data, model.image_shape, model.levels)
@@ -122,6 +134,7 @@ _ANSWERS = {
     "encode": _encode,
     "decode": _decode,
     "sample": _sample,
+    "rung": _rung,
     "picture": _picture,
 }
 

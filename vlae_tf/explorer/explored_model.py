@@ -5,12 +5,15 @@ import numpy as np
 from keras import ops
 
 from vlae_tf import zoo
-from vlae_tf.checks import refuse
+from vlae_tf.checks import check_integer, refuse
+from vlae_tf.evaluation import cluster_draws, manifold, rung_sizes
 from vlae_tf.noise import paired_normal
 
 # Images drawn at once: one number, so that TensorFlow compiles each function once.
 ROWS = 8
 _DRAWS = 64
+# Images along a side of a rung's plane, and of each cluster.
+_SIDE, _OF_CLUSTER = 9, 8
 
 
 class ExploredModel:
@@ -39,6 +42,7 @@ class ExploredModel:
         config = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))["config"]
         self.image_shape = tuple(config["image_shape"])
         self.latent_dim = config["latent_dim"]
+        self._rungs = len(config["posterior_family"]["config"].get("rungs", []))
         self._model = None
         self._lock = threading.Lock()
 
@@ -50,6 +54,7 @@ class ExploredModel:
             "dataset": str(recipe["dataset"]),
             "image_shape": list(self.image_shape),
             "latent_dim": self.latent_dim,
+            "rungs": self._rungs,
         }
 
     @property
@@ -99,11 +104,7 @@ class ExploredModel:
 
     def decode(self, codes, seeds, known=None, rows_known=0):
         """Images drawn from codes, uint8; with the first rows of `known` kept."""
-        codes = np.asarray(codes, "float32")
-        if codes.ndim != 2 or codes.shape[1] != self.latent_dim or not np.isfinite(codes).all():
-            expected = f"one or more codes of {self.latent_dim} finite numbers"
-            refuse("codes", expected, codes, f"codes of shape {codes.shape}")
-        codes, count = _padded(codes)
+        codes, count = _padded(self._codes(codes))
         seeds = np.resize(np.asarray(seeds), len(codes))
         with self._lock:
             model = self._loaded()
@@ -121,6 +122,52 @@ class ExploredModel:
             seeds = np.arange(seed, seed + ROWS)
             images = self._loaded().sample(ROWS, seed=seeds, temperature=temperature)
         return images[:count].astype("uint8")
+
+    def rungs(self):
+        """What can be shown of each rung, from the bottom up: "clusters", "plane", or ""."""
+        with self._lock:
+            model = self._loaded()
+            clusters = model.cluster_log_probs(np.zeros((1, self.latent_dim), "float32"))
+            sizes = rung_sizes(model) if hasattr(model.posterior_family, "rungs") else []
+            if clusters:
+                return ["clusters"] * len(clusters)
+            return ["plane" if size == 2 else "" for size in sizes]
+
+    def rung(self, index, code, seed):
+        """Pictures of what a rung holds: shades, uint8 `(rows, columns, height, width, channels)`,
+        and a sentence."""
+        kinds = self.rungs()
+        check_integer(index, "rung", least=0, below=len(kinds))
+        code = self._codes([code])
+        with self._lock:
+            model = self._loaded()
+            if kinds[index] == "plane":
+                told = "Only this rung changes: its first number to the right, its second one down."
+                return self._shades(manifold(model, code[0], index, _SIDE, seed)), told
+            if not kinds[index]:
+                refuse("rung", "a rung of two numbers, or of clusters", index)
+            weights, images = cluster_draws(model, index, _OF_CLUSTER, seed)
+            order = np.argsort(-weights)
+            own = ops.convert_to_numpy(model.cluster_log_probs(code)[index])[0]
+            row = int(np.argmax(own[order]))
+            told = (
+                f"A row of new images from each of {len(weights)} clusters, the largest first. "
+                f"This image is in row {row + 1}, with probability {np.exp(own.max()):.2f}."
+            )
+            return self._shades(images[order]), told
+
+    def _shades(self, images):
+        """Images as shades, 0 for black: of binary ones, ink is black."""
+        if self._loaded().levels == 2:
+            images = 255 * (1 - images)
+        return np.round(images).astype("uint8")
+
+    def _codes(self, codes):
+        codes = np.asarray(codes, "float32")
+        if codes.ndim != 2 or codes.shape[1] != self.latent_dim or not np.isfinite(codes).all():
+            expected = f"one or more codes of {self.latent_dim} finite numbers"
+            refuse("codes", expected, codes, f"codes of shape {codes.shape}")
+        return codes
 
     def _loaded(self):
         if self._model is None:

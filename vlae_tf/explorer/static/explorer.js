@@ -4,7 +4,7 @@
 const ROWS = 8, SHOWN = 6, MOST_NUMBERS = 16;
 const $ = (id) => document.getElementById(id);
 const state = { dataset: "", models: [], example: 0, drawn: null, view: "draws", seed: 0, second: 1,
-  rows: 0, temperature: 1, changes: {} };
+  rows: 0, temperature: 1, rung: 1, changes: {} };
 let known = [];          // what the server knows of each model
 const details = {};      // by model: levels, window, examples
 const cards = {};        // by model: element, code, bits, and the question that is being answered
@@ -89,7 +89,7 @@ function setDrawn(pixels) {
 
 function writeAddress() {
   const fields = new URLSearchParams();
-  for (const key of ["dataset", "example", "drawn", "view", "seed", "second", "rows", "temperature"])
+  for (const key of ["dataset", "example", "drawn", "view", "seed", "second", "rows", "temperature", "rung"])
     if (state[key] !== null) fields.set(key, state[key]);
   fields.set("models", state.models.join(","));
   if (Object.keys(state.changes).length) fields.set("changes", JSON.stringify(state.changes));
@@ -99,7 +99,7 @@ function writeAddress() {
 function readAddress() {
   const fields = new URLSearchParams(location.hash.slice(1));
   for (const key of ["dataset", "drawn", "view"]) if (fields.has(key)) state[key] = fields.get(key);
-  for (const key of ["example", "seed", "second", "rows", "temperature"])
+  for (const key of ["example", "seed", "second", "rows", "temperature", "rung"])
     if (fields.has(key) && Number.isFinite(+fields.get(key))) state[key] = Math.max(0, +fields.get(key));
   if (fields.has("models")) state.models = fields.get("models").split(",");
   try { state.changes = JSON.parse(fields.get("changes") || "{}"); } catch { state.changes = {}; }
@@ -153,6 +153,9 @@ function buildExamples() {
   $("random").hidden = !examples.length;
   $("second").max = Math.max(0, examples.length - 1);
   $("rows").max = about.image_shape[0];
+  const rungs = modelsOf(state.dataset).map((model) => model.rungs);
+  $("rung").max = Math.max(...rungs);
+  document.querySelector("[data-view=rungs]").hidden = !Math.max(...rungs);
 }
 
 function choose(index) {
@@ -166,8 +169,6 @@ function buildCards() {
   $("cards").replaceChildren(...state.models.map((name) => {
     const element = $("card").content.firstElementChild.cloneNode(true);
     element.querySelector("h3").textContent = name;
-    const images = element.querySelector(".images");
-    images.replaceChildren(...Array.from({ length: ROWS }, () => document.createElement("canvas")));
     element.querySelector(".reset").addEventListener("click", () => {
       delete state.changes[name];
       showNumbers(name);
@@ -224,6 +225,11 @@ async function questionOf(name) {
   const code = changed(name);
   if (state.view === "new")
     return ["sample", { model: name, seed: state.seed, temperature: state.temperature }, ROWS];
+  if (state.view === "rungs") {
+    const most = details[name].rungs.length;
+    if (!most) return [null, { images: [], told: "The code of this model has no rungs." }, 0];
+    return ["rung", { model: name, rung: Math.min(state.rung, most) - 1, code, seed: state.seed }, 0];
+  }
   if (state.view === "between") {
     const { examples } = details[name];
     const other = cards[name].other ??= await ask("encode", {
@@ -234,6 +240,16 @@ async function questionOf(name) {
   const content = { model: name, codes: Array(SHOWN).fill(code), seeds: seeds(SHOWN) };
   if (state.view === "complete") Object.assign(content, { rows: state.rows, image: toText(currentImage()) });
   return ["decode", content, SHOWN];
+}
+
+function showImages(name, images, { columns, levels, told }) {
+  const place = cards[name].element.querySelector(".images"), about = known.find((a) => a.name === name);
+  if (place.childElementCount !== images.length)
+    place.replaceChildren(...images.map(() => document.createElement("canvas")));
+  images.forEach((image, i) => paint(place.children[i], toBytes(image), about, levels ?? details[name].levels));
+  place.style.setProperty("--columns", columns ?? (images.length === ROWS ? 4 : 6));
+  place.setAttribute("aria-label", `${images.length} images drawn by ${name}`);
+  cards[name].element.querySelector(".told").textContent = told ?? "";
 }
 
 // One question at a time for each model; what came meanwhile is asked last, and once.
@@ -249,15 +265,8 @@ async function draw(name) {
     do {
       card.again = false;
       const [question, content, count] = await questionOf(name);
-      const { images } = await ask(question, content);
-      const about = known.find((a) => a.name === name);
-      const canvases = [...card.element.querySelectorAll(".images canvas")];
-      canvases.forEach((canvas, i) => {
-        canvas.hidden = i >= count;
-        if (i < count) paint(canvas, toBytes(images[i]), about, details[name].levels);
-      });
-      card.element.querySelector(".images").style.setProperty("--columns", count === ROWS ? 4 : 6);
-      card.element.querySelector(".images").setAttribute("aria-label", `${count} images drawn by ${name}`);
+      const answer = question ? await ask(question, content) : content;
+      showImages(name, count ? answer.images.slice(0, count) : answer.images, answer);
     } while (card.again);
     card.element.dataset.milliseconds = Math.round(performance.now() - begun);
     say("");
@@ -292,6 +301,7 @@ async function update() {
   for (const label of document.querySelectorAll("[data-for]")) label.hidden = label.dataset.for !== state.view;
   Object.assign($("second"), { value: state.second });
   Object.assign($("rows"), { value: state.rows });
+  Object.assign($("rung"), { value: state.rung });
   Object.assign($("temperature"), { value: state.temperature });
   $("temperature-shown").textContent = state.temperature;
   for (const name of state.models) {
@@ -406,7 +416,7 @@ function listen() {
   $("again").addEventListener("click", () => { state.seed += ROWS; redraw(); });
   for (const button of document.querySelectorAll("[data-view]"))
     button.addEventListener("click", () => { state.view = button.dataset.view; update(); });
-  for (const id of ["second", "rows", "temperature"])
+  for (const id of ["second", "rows", "temperature", "rung"])
     $(id).addEventListener("input", () => {
       state[id] = +$(id).value;
       $("temperature-shown").textContent = state.temperature;
