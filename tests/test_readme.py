@@ -92,8 +92,6 @@ def resolve(name):
     return found
 
 
-# Keras says so of its own default, whenever `fit` is given a tf.data.Dataset.
-@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 @pytest.mark.parametrize("page", RUN)
 def test_python_runs(page, tiny_zoo, eager, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -71,6 +71,9 @@ class ImageModel(keras.Model):
 
     def fit(self, x=None, *args, **kwargs):
         arguments = self._arguments("fit", self._images(x), args, kwargs)
+        if hasattr(arguments["x"], "element_spec"):
+            # Its order is its own. Keras says so of its default, to whoever did not ask.
+            arguments.setdefault("shuffle", False)
         validation = arguments.get("validation_data")
         if isinstance(validation, tuple):
             arguments["validation_data"] = (self._images(validation[0]), *validation[1:])
