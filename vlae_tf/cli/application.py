@@ -63,8 +63,7 @@ def refuse_options(context, purpose, names):
         if source is not None and source.name == "COMMANDLINE":
             option = "--" + name.replace("_", "-")
             raise ValueError(
-                f"`{option}` has no use for {purpose}. "
-                f"Received: {option} {context.params[name]!s}"
+                f"`{option}` has no use for {purpose}. Received: {option} {context.params[name]!s}"
             )
 
 

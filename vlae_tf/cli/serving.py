@@ -20,7 +20,6 @@ from vlae_tf.cli.application import (
     refuse_options,
 )
 
-
 # Options of a SavedModel, and of each signature of a client's.
 _SAVED_MODEL = "version importance_samples xla png warmup warmup_images batch_sizes".split()
 _ASKED = {
