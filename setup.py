@@ -27,6 +27,9 @@ SERVING = [
 HUB = ["huggingface_hub>=0.20"]
 # Own images in parquet files.
 PARQUET = ["pyarrow>=15"]
+# Files for other runtimes; TensorFlow itself writes those for LiteRT.
+ONNX = ["onnx>=1.16", "onnxruntime>=1.18", "tf2onnx>=1.16"]
+OPENVINO = ["openvino>=2024.0"]
 # For keras-tuner's Bayesian search, and linear probes.
 SKLEARN = ["scikit-learn>=1.4"]
 DOCS = ["furo>=2024.8", "myst-nb>=1.2", "sphinx>=8", "sphinx-copybutton>=0.5"]
@@ -88,6 +91,8 @@ setup(
         "docs": DOCS,
         "hub": HUB,
         "jax": JAX,
+        "onnx": ONNX,
+        "openvino": OPENVINO,
         "parquet": PARQUET,
         "serving": SERVING,
         "sklearn": SKLEARN,

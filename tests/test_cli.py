@@ -255,6 +255,15 @@ def test_the_table_goes_between_the_marks(tiny_zoo, tmp_path):
         (["evaluate", "tiny", "--importance-samples", "0"], "`importance_samples` must be"),
         (["reconstruct", "tiny", "--images", "nowhere"], "nowhere"),
         (["export", "tiny", "out", "--dtype", "float16"], "`dtype` must be float32 or mixed_bf"),
+        (
+            ["export", "tiny", "a.tflite", "--format", "litert", "--version", "3"],
+            "`--version` has no use for --format litert. Received: --version 3",
+        ),
+        (["export", "tiny", "a.onnx", "--format", "onnx", "--warmup"], "`--warmup` has no use"),
+        (["export", "tiny", "out", "--signature", "decode"], "for --format tf_saved_model"),
+        (["client", "http://x:1", "m", "sample", "--images", "d.npy"], "no use for sample"),
+        (["client", "http://x:1", "m", "encode", "--seed", "1"], "no use for encode"),
+        (["client", "http://x:1", "m", "draw"], "`signature` must be encode, decode, reconstruct"),
     ],
 )
 def test_a_mistake_is_one_line(tiny_zoo, tmp_path, monkeypatch, capsys, arguments, words):

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import vlae_tf
-from vlae_tf import catalogue
+from vlae_tf import catalogue, saved_model
 from vlae_tf.datasets import DATASETS
 from vlae_tf.files import read_json
 
@@ -33,13 +33,19 @@ def test_every_version_of_a_lock_has_its_hashes(name):
     assert locked(name)
 
 
-def test_what_setup_asks_for_is_in_the_lock(monkeypatch):
-    asked = {}
+@pytest.fixture
+def setup(monkeypatch):
+    """What setup.py says, a dict."""
+    said = {}
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("setuptools.setup", lambda **given: asked.update(given))
+    monkeypatch.setattr("setuptools.setup", lambda **given: said.update(given))
     exec(compile((ROOT / "setup.py").read_text(), "setup.py", "exec"), {"__file__": "setup.py"})
-    extras, pins = asked["extras_require"], locked("requirements.lock")
-    installed = asked["install_requires"] + extras["all"]
+    return said
+
+
+def test_what_setup_asks_for_is_in_the_lock(setup):
+    extras, pins = setup["extras_require"], locked("requirements.lock")
+    installed = setup["install_requires"] + extras["all"]
     for requirement in map(Requirement, installed):
         if canonicalize_name(requirement.name) != "huggingface-hub":
             version = pins[canonicalize_name(requirement.name)]
@@ -47,6 +53,16 @@ def test_what_setup_asks_for_is_in_the_lock(monkeypatch):
     for requirement in map(Requirement, extras["docs"]):
         version = (pins | locked("requirements-docs.lock"))[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), requirement
+
+
+def test_extras_that_texts_name_are_there(setup):
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("export/*.md")]
+    named = set(re.findall(r"vlae_tf\[(\w+)\]'", "".join(p.read_text() for p in texts)))
+    for path in ROOT.glob("vlae_tf/**/*.py"):
+        called = r"check_installed\(\S+, \"(\w+)\""
+        named |= set(re.findall(called, path.read_text()))
+    named |= set(saved_model.runtimes.SUFFIXES) - {"litert"}
+    assert {"serving", "sklearn", "onnx"} < named <= set(setup["extras_require"])
 
 
 @pytest.mark.parametrize("stub", ["__init__.pyi", "serving/__init__.pyi"])

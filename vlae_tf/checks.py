@@ -6,6 +6,7 @@ NumPy alone is imported, so that a client without Keras can check too.
 
 import importlib.util
 import math
+import os
 
 import numpy as np
 
@@ -164,7 +165,7 @@ def check_pair(value, name, odd_height=False):
 
 def check_images(images, image_shape, levels=2):
     """Raises unless `images` is a batch of images of this shape, with pixels of 0..levels-1."""
-    images = np.asarray(images)
+    images = _as_array(images, "images")
     check_batch_shape(images.shape, image_shape)
     numbers = images.dtype.kind in "buif"
     if numbers and 0 <= images.min() and images.max() <= levels - 1:
@@ -189,16 +190,58 @@ def check_batch_shape(shape, image_shape):
     if len(shape) != 4 or any(
         size not in (None, wanted) for size, wanted in zip(shape[1:], image_shape, strict=True)
     ):
-        turned = shape[1:] == (image_shape[2], *image_shape[:2])
-        hint = "; `np.moveaxis(images, 1, -1)` puts the channels last" if turned else ""
         raise ValueError(
-            f"`images` must have shape (batch, {', '.join(map(str, image_shape))}){hint}. "
-            f"Received: images with shape {shape}"
+            f"`images` must have shape (batch, {', '.join(map(str, image_shape))})"
+            f"{_way_round(shape, tuple(image_shape))}. Received: images with shape {shape}"
         )
     if shape[0] == 0:
         raise ValueError(
             f"`images` must hold at least one image. Received: images with shape {shape}"
         )
+
+
+def _way_round(shape, image_shape):
+    """What makes images of `shape` those of a batch, to be said in an error."""
+    height, width, channels = image_shape
+    if shape[1:] == (channels, height, width):
+        return "; `np.moveaxis(images, 1, -1)` puts the channels last"
+    if shape == image_shape:
+        return "; `images[None]` is a batch of one image"
+    if channels == 1 and shape[1:] == (height, width):
+        return "; `images[..., None]` has the channel"
+    if channels == 1 and shape == (height, width):
+        return "; `images[None, ..., None]` is a batch of one image"
+    return ""
+
+
+def _as_array(values, name):
+    """`values` as an array, unless they are no array of numbers at all, as a path is not."""
+    if isinstance(values, (str, bytes, os.PathLike)):
+        expected = "an array; `vlae_tf.datasets.load_arrays` reads files and folders"
+        refuse(name, expected, values)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        received = f"{name} of type {type(values).__name__}, and NumPy says: {error}"
+        return refuse(name, "an array of numbers", values, received)
+
+
+def check_codes(code, latent_dim, dtype="float32"):
+    """`code` as an array `(batch, latent_dim)` of finite numbers, at least one row."""
+    array = _as_array(code, "code")
+    if array.dtype.kind not in "biuf":
+        refuse("code", "an array of numbers", code, f"code of {array.dtype}")
+    if array.ndim != 2 or array.shape[1] != latent_dim or not len(array):
+        raise ValueError(
+            f"`code` must have shape (batch, {latent_dim}), with at least one row. "
+            f"Received: code with shape {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(
+            "`code` must have finite numbers only. Received: code with "
+            f"{np.count_nonzero(~np.isfinite(array))} values that are NaN or infinite"
+        )
+    return array.astype(dtype)
 
 
 def check_temperatures(temperature, count):

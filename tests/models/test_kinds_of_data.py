@@ -47,7 +47,6 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 def test_every_kind_of_data_holds_the_same_images(model, kind):
     if keras.backend.backend() != "tensorflow" and kind.startswith("pipeline"):
         pytest.skip("tf.data feeds TensorFlow")

@@ -285,7 +285,8 @@ METHODS = ["encode", "reconstruct", "log_likelihood"]
 @pytest.mark.parametrize("method", [*METHODS, "__call__"])
 @pytest.mark.parametrize("shape", [(2, 6, 6), (2, 6, 6, 3), (6, 6, 1), (2, 28, 28, 1)], ids=str)
 def test_images_of_another_shape_are_refused(model, method, shape):
-    with pytest.raises(ValueError, match=r"`images` must have shape \(batch, 6, 6, 1\). Received:"):
+    words = r"`images` must have shape \(batch, 6, 6, 1\).*Received:"
+    with pytest.raises(ValueError, match=words):
         getattr(model, method)(np.zeros(shape))
 
 

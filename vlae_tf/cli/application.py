@@ -56,6 +56,17 @@ def command_line():
     return shlex.join(["vlae-tf", *sys.argv[1:]])
 
 
+def refuse_options(context, purpose, names):
+    """Raises a `ValueError` if one of these options was given, which `purpose` does not use."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--" + name.replace("_", "-")
+            raise ValueError(
+                f"`{option}` has no use for {purpose}. Received: {option} {context.params[name]!s}"
+            )
+
+
 def examples(source, option):
     """The example images of a zoo entry. A run has none: `option` must name some."""
     from vlae_tf import zoo

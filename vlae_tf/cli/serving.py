@@ -17,11 +17,23 @@ from vlae_tf.cli.application import (
     console,
     examples,
     own_images,
+    refuse_options,
 )
+
+# Options of a SavedModel, and of each signature of a client's.
+_SAVED_MODEL = "version importance_samples xla png warmup warmup_images batch_sizes".split()
+_ASKED = {
+    "encode": {"images"},
+    "decode": {"codes", "seed"},
+    "reconstruct": {"images", "seed"},
+    "sample": {"n", "seed", "temperature"},
+    "log_prob": {"images", "seed"},
+}
 
 
 @app.command()
 def export(
+    context: typer.Context,
     source: Source,
     folder: Annotated[
         pathlib.Path,
@@ -57,6 +69,8 @@ def export(
     ] = "1,4,16,64",
 ):
     """Write a SavedModel for TensorFlow Serving, or a file for ONNX, OpenVINO or LiteRT."""
+    other = format != "tf_saved_model"
+    refuse_options(context, f"--format {format}", _SAVED_MODEL if other else ["signature"])
     from vlae_tf import saved_model, zoo
 
     model = zoo.load(source, dtype)
@@ -162,6 +176,7 @@ def _share_heaps():
 
 @app.command()
 def client(
+    context: typer.Context,
     address: Annotated[str, typer.Argument(help="grpc://host:port or http://host:port")],
     model: Annotated[str, typer.Argument(help="Name of the model.")],
     signature: Annotated[
@@ -197,6 +212,13 @@ def client(
 
     vlae-tf client http://localhost:8501 mnist_dynamic sample --n 64 --out samples.png
     """
+    if signature not in _ASKED:
+        raise ValueError(
+            f"`signature` must be {', '.join(list(_ASKED)[:-1])} or {list(_ASKED)[-1]}. "
+            f"Received: signature={signature!r}"
+        )
+    others = set().union(*_ASKED.values()) - _ASKED[signature]
+    refuse_options(context, signature, sorted(others))
     import numpy as np
 
     from vlae_tf.serving import Client
@@ -214,13 +236,8 @@ def client(
             arguments = [images]
         elif signature == "decode":
             arguments = [_codes(codes)]
-        elif signature == "sample":
-            arguments = [n]
         else:
-            raise ValueError(
-                "`signature` must be encode, decode, reconstruct, sample or log_prob. "
-                f"Received: signature={signature!r}"
-            )
+            arguments = [n]
         options: dict = {} if signature == "encode" else {"seed": seed}
         if signature == "sample":
             options["temperature"] = temperature

@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from vlae_tf.checks import (
     check_channels_together,
+    check_codes,
     check_integer,
     check_known,
     check_temperatures,
@@ -59,17 +60,7 @@ class Codec:
                 window of a known pixel must be known too (for example the first rows). A pixel's
                 channels are known together or not at all.
         """
-        code = np.asarray(code, self.variable_dtype)
-        if code.ndim != 2 or code.shape[1] != self.latent_dim or not len(code):
-            raise ValueError(
-                f"`code` must have shape (batch, {self.latent_dim}), with at least one row. "
-                f"Received: code with shape {code.shape}"
-            )
-        if not np.isfinite(code).all():
-            raise ValueError(
-                "`code` must have finite numbers only. Received: code with "
-                f"{np.count_nonzero(~np.isfinite(code))} values that are NaN or infinite"
-            )
+        code = check_codes(code, self.latent_dim, self.variable_dtype)
         rows = [code, row_seeds(seed, len(code))]
         if known is None and mask is None:
             return self.run_rows("decode", self.decode_rows, *rows)

@@ -71,7 +71,9 @@ class ImageModel(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def fit(self, x=None, *args, **kwargs):
-        arguments = {"shuffle": True} | self._arguments("fit", self._images(x), args, kwargs)
+        arguments = self._arguments("fit", self._images(x), args, kwargs)
+        # A pipeline's order is its own. Keras says so of its default, to whoever did not ask.
+        arguments.setdefault("shuffle", not hasattr(arguments["x"], "element_spec"))
         validation = arguments.get("validation_data")
         if isinstance(validation, tuple):
             arguments["validation_data"] = (self._images(validation[0]), *validation[1:])

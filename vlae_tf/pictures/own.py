@@ -57,13 +57,20 @@ def own_images(
     """
     parts, where = _parts(source, image_shape)
     names = _wanted(parts, where, split, validation_fraction)
-    images = [_checked(parts[n].images(), n if len(parts) > 1 else "source") for n in names]
+    images = [_checked(parts[name].images(), _told(source, name, parts)) for name in names]
     if len({array.shape[1:] for array in images}) > 1:
         raise ValueError(
             f"The splits of {where} must have images of one shape. "
             f"Received: shapes {[array.shape for array in images]}"
         )
     return _held_out(np.concatenate(images), split, parts, validation_fraction, seed)
+
+
+def _told(source, split, parts):
+    """What an error calls the images of a split: the argument, or the file."""
+    if isinstance(source, np.ndarray):
+        return "source"
+    return f"{source}, {split}" if len(parts) > 1 else str(source)
 
 
 def own_labels(
