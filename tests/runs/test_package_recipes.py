@@ -227,9 +227,9 @@ _SMALL = {
     "depth": lambda value: 2,
     "pointwise_blocks": lambda value: 1,
     "hidden_units": lambda value: [8],
-    "units": lambda value: value and 4,
+    "units": lambda value: [4] if isinstance(value, list) else value and 4,
     "maps": lambda value: 2,
-    "steps": lambda value: 2,
+    "steps": lambda value: min(value, 2),
     "components": lambda value: 2,
 }
 

@@ -132,15 +132,14 @@ class LaplacePosterior(Posterior):
         residual, weight = likelihood.residual_and_weight(outputs, images)
         jacobian = likelihood.outputs_jacobian(model.decoder.jacobian(loc))
         pixels = math.prod(model.image_shape)
-        residual, weight = (ops.reshape(t, (-1, 1, pixels)) for t in (residual, weight))
         jacobian = ops.reshape(jacobian, (-1, self.latent_dim, pixels))
-        weighted = jacobian * weight
-        trace = ops.sum(weighted * jacobian, axis=(1, 2), keepdims=True)
+        weighted = jacobian * ops.reshape(weight, (-1, 1, pixels))
+        data = ops.matmul(weighted, ops.transpose(jacobian, (0, 2, 1)))
+        trace = ops.sum(ops.diagonal(data, axis1=1, axis2=2), axis=1)[:, None]
         # As if the likelihood had that exponent: Newton's step stays a step of one function.
         share = _MOST_PRECISION / ops.maximum(trace, _MOST_PRECISION)
-        data = share * ops.matmul(weighted, ops.transpose(jacobian, (0, 2, 1)))
-        gradient = share[..., 0] * ops.sum(jacobian * residual, axis=-1) - loc
-        return gradient, cholesky(data + self._eye(loc))
+        slope = ops.matmul(jacobian, ops.reshape(residual, (-1, pixels, 1)))[..., 0]
+        return share * slope - loc, cholesky(share[..., None] * data + self._eye(loc))
 
     def distribution(self, parameters):
         """The `FullGaussian` with the parameters that `call` and `refine` gave."""
