@@ -7,8 +7,9 @@ import numpy as np
 
 from vlae_tf import catalogue
 from vlae_tf.backend import double_precision
-from vlae_tf.checks import check_choice, check_images, check_integer
+from vlae_tf.checks import check_choice, check_flag, check_images, check_integer
 from vlae_tf.coding.header import LARGEST_BLOCK, METHODS, Header
+from vlae_tf.coding.image_coder import ImageCoder
 from vlae_tf.coding.short_code import ShortCode
 from vlae_tf.files import sha256
 from vlae_tf.models import VAE
@@ -24,7 +25,8 @@ class Coder:
     numbers, so that a file can be read on another path of computation than that it was written on.
 
     Args:
-        entry: name of an entry of the zoo, or the folder of an entry or a run.
+        entry: name of an entry of the zoo, the folder of an entry or a run, or another `Coder`,
+            whose model is then used.
         method: "codebook", "lossy" (the code alone), or None: that which suits the entry.
         codebook_bits: k, the logarithm of the number of codes in the book.
         seed: seed of the book.
@@ -57,28 +59,18 @@ class Coder:
         candidates=16,
         verify=True,
     ):
-        folder = catalogue.locate(entry)
+        self._entry = _Entry.of(entry)
         method = check_choice(method or "codebook", "method", METHODS)
         codebook_bits = check_integer(codebook_bits, "codebook_bits", least=0, below=17)
-        block_size = block_size or _BLOCK[method]
+        block_size = _BLOCK[method] if block_size is None else block_size
         check_integer(block_size, "block_size", least=1, below=LARGEST_BLOCK + 1)
         check_integer(seed, "seed", least=0, below=1 << 64)
         check_integer(candidates, "candidates", least=1)
-        self.verify = verify
-        weights = sha256(folder / "model.weights.h5")
-        with exactly():
-            model = read_model(folder, VAE, "float64")
-            self._blocks = ShortCode(
-                model,
-                functools.partial(read_model, folder, VAE, "float32"),
-                codebook_bits,
-                seed,
-                candidates,
-                lossy=method == "lossy",
-            )
+        self.verify = check_flag(verify, "verify")
+        model = self._entry.double
         self.header = Header(
-            folder.resolve().name,
-            weights,
+            self._entry.name,
+            self._entry.weights,
             model.image_shape,
             model.levels,
             method,
@@ -86,6 +78,15 @@ class Coder:
             seed,
             block_size,
         )
+        with exactly():
+            self._blocks = ShortCode(
+                self._entry.images,
+                lambda: self._entry.single,
+                codebook_bits,
+                seed,
+                candidates,
+                lossy=method == "lossy",
+            )
 
     @classmethod
     def of_header(cls, header, entry=None):
@@ -105,20 +106,19 @@ class Coder:
                     f"it was made with the entry {entry!r}, which is not in the zoo; `entry` may "
                     "name the folder of it"
                 )
-        weights = sha256(catalogue.locate(entry) / "model.weights.h5")
-        if weights != header.weights:
+        entry = _Entry.of(entry)
+        if entry.weights != header.weights:
             raise ValueError(
-                f"it was made with weights of sha256 {header.weights}, and the entry {entry!r} has "
-                f"{weights}"
+                f"it was made with weights of sha256 {header.weights}, and the entry "
+                f"{entry.name!r} has {entry.weights}"
             )
-        coder = cls(entry, header.method, header.codebook_bits, header.seed, header.block_size)
-        mine = (coder.header.image_shape, coder.header.levels)
+        mine = (entry.double.image_shape, entry.double.levels)
         if mine != (header.image_shape, header.levels):
             raise ValueError(
                 f"it holds images of shape {header.image_shape} and {header.levels} levels, and "
-                f"the entry {entry!r} has {mine[0]} and {mine[1]}"
+                f"the entry {entry.name!r} has {mine[0]} and {mine[1]}"
             )
-        return coder
+        return cls(entry, header.method, header.codebook_bits, header.seed, header.block_size)
 
     def checked(self, images):
         """`images` as uint8, or a `ValueError` that says what is wrong with them."""
@@ -159,6 +159,36 @@ class Coder:
             # What the coder says of words that it did not write.
             except AssertionError as error:
                 raise ValueError(f"a block does not decode: {error}") from error
+
+
+class _Entry:
+    """The model of an entry in float64 and, for choices that need not be exact, in float32."""
+
+    def __init__(self, source):
+        self._folder = catalogue.locate(source)
+        self.name = self._folder.resolve().name
+        self.weights = sha256(self._folder / "model.weights.h5")
+
+    @classmethod
+    def of(cls, source):
+        """That of a name or folder, of a `Coder`, or itself."""
+        if isinstance(source, Coder):
+            return source._entry
+        return source if isinstance(source, cls) else cls(source)
+
+    @functools.cached_property
+    def double(self):
+        with exactly():
+            return read_model(self._folder, VAE, "float64")
+
+    @functools.cached_property
+    def images(self):
+        # One for all coders: it is compiled into the model's functions.
+        return ImageCoder(self.double)
+
+    @functools.cached_property
+    def single(self):
+        return read_model(self._folder, VAE, "float32")
 
 
 def pixels_crc(images):

@@ -17,7 +17,7 @@ def compress(images, entry, **options):
 
     Args:
         images: images as the entry's model takes them, `(n, height, width, channels)`.
-        entry: name or folder of an entry.
+        entry: name or folder of an entry, or a `Coder` of it, which saves loading its model again.
         **options: the other arguments of `Coder`.
 
     Raises:
@@ -47,7 +47,8 @@ def decompress(data, entry=None, batch_size=128):
 
     Args:
         data: the bytes.
-        entry: name or folder of the entry; by default the zoo's entry whose name is in the file.
+        entry: name or folder of the entry, or a `Coder` of it; by default the zoo's entry whose
+            name is in the file.
         batch_size: number of images that are decoded at once.
 
     Raises:

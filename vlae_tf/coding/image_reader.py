@@ -16,8 +16,8 @@ class ImageReader:
 
     Args:
         source: path of the file, or its bytes.
-        entry: name or folder of the entry that it was made with; by default the zoo's entry whose
-            name is in the file.
+        entry: name or folder of the entry that it was made with, or a `Coder` of it; by default the
+            zoo's entry whose name is in the file.
         batch_size: number of images that are decoded at once, if they are in blocks of less.
 
     Attributes:

@@ -2,7 +2,6 @@ import numpy as np
 
 from vlae_tf.coding.codebook import Choice, Codebook
 from vlae_tf.coding.decisions import Recorder, asker, bernoulli, constriction
-from vlae_tf.coding.image_coder import ImageCoder
 from vlae_tf.coding.payload import joined, parted, to_bytes, to_words
 from vlae_tf.coding.tables import ONE
 
@@ -16,7 +15,7 @@ class ShortCode:
         bits = k - log2 p(x | z_j),    j the best of the candidates in a book of 2^k codes
 
     Args:
-        model: `VAE` in float64.
+        images: `ImageCoder` of the model.
         chooser: function that gives the `VAE` in float32, for encoding.
         bits: k, the logarithm of the number of codes.
         seed: seed of the book.
@@ -27,10 +26,9 @@ class ShortCode:
         Havasi et al., "Minimal Random Code Learning", ICLR 2019, section 3.
     """
 
-    def __init__(self, model, chooser, bits, seed, candidates=16, lossy=False):
-        self.model = model
-        self.book = Codebook(model, bits, seed)
-        self.images = ImageCoder(model)
+    def __init__(self, images, chooser, bits, seed, candidates=16, lossy=False):
+        self.images = images
+        self.book = Codebook(images.model, bits, seed)
         self._chooser, self._candidates = chooser, candidates
         self._choice = None
         self._lossy = lossy
