@@ -82,7 +82,7 @@ def _dataset_page(info):
         f"# {info.name}\n\n{info.source}\n\nImages: {height} x {width}, {channels} "
         f"channel{'s' if channels > 1 else ''}. {_BINARISATION[info.binarisation]} "
         f"Licence: {info.licence}.\n\n| split | images |\n|---|---|\n{sizes}\n\n"
-        f'```python\nimport vlae_tf\n\ntrain = vlae_tf.datasets.load("{info.name}", "train", '
+        f"```python\nimport vlae_tf\n\ntrain = vlae_tf.datasets.load(\"{info.name}\", \"train\", "
         "batch_size=64, shuffle=True)\n```\n\nIf it is not prepared: "
         f"`python -m vlae_tf.datasets {info.name}` downloads and prepares it.\n\n"
         + ("## Trained entries\n\n" + "\n".join(entries) + "\n" if entries else "")
@@ -117,9 +117,7 @@ def equation_pages(folder):
             if source and equation and (before is None or equation[0] in sections[:before]):
                 words = " ".join(source[0].split()[1:])
                 link = f"[`{name}`](reference/{room}.md)"
-                lines.append(
-                    f"{link}\n\n```text\n{inspect.cleandoc(equation[0])}\n```\n\n{words}\n"
-                )
+                lines.append(f"{link}\n\n```text\n{inspect.cleandoc(equation[0])}\n```\n\n{words}\n")
     return {"equations.md": "\n".join(lines)}
 
 
@@ -143,3 +141,4 @@ def reference_pages(folder):
 def _contents(names, hidden=False):
     lines = "\n".join(names)
     return f"\n```{{toctree}}\n{':hidden:' if hidden else ':maxdepth: 1'}\n\n{lines}\n```\n"
+

@@ -97,7 +97,9 @@ def _decode(model, content):
     if not isinstance(codes, list) or not 1 <= len(codes) <= ROWS:
         refuse("codes", f"a list of 1 to {ROWS} codes", None, f"codes={type(codes).__name__}")
     seeds = check_integers(content.get("seeds"), "seeds", least=0, length=len(codes))
-    rows = check_integer(content.get("rows", 0), "rows", least=0, below=model.image_shape[0] + 1)
+    rows = check_integer(
+        content.get("rows", 0), "rows", least=0, below=model.image_shape[0] + 1
+    )
     known = _read(content, "image", model)[None] if rows else None
     return {"images": _written(model.decode(codes, seeds, known, rows))}
 
