@@ -23,6 +23,8 @@ SERVING = [
     "tensorflow-serving-api>=2.20,<2.22",
     "uvicorn>=0.30,<1",
 ]
+# The entropy coder of .vlae files. Another minor version may code other bits.
+CODING = ["constriction>=0.5,<0.6"]
 # For models from the Hugging Face Hub, "hf://user/name".
 HUB = ["huggingface_hub>=0.20"]
 # Own images in parquet files.
@@ -88,6 +90,7 @@ setup(
         "typer>=0.12",
     ],
     extras_require={
+        "coding": CODING,
         "docs": DOCS,
         "hub": HUB,
         "jax": JAX,
@@ -97,7 +100,7 @@ setup(
         "serving": SERVING,
         "sklearn": SKLEARN,
         "test": TEST,
-        "all": HUB + JAX + PARQUET + SERVING + SKLEARN + TEST,
+        "all": CODING + HUB + JAX + PARQUET + SERVING + SKLEARN + TEST,
     },
     entry_points={"console_scripts": ["vlae-tf = vlae_tf.cli:main"]},
 )

@@ -38,6 +38,7 @@ COLUMNS = {
     "saved_model": 9.4,
     "models": 5.2,
     "serving.server": 11.2,
+    "coding": 8.4,
     "runs": 4.6,
     "training": 6.6,
     "evaluation": 4.6,
@@ -71,6 +72,7 @@ HOLDS = {
     "saved_model": "export, signatures",
     "models": "VAE, VLAE",
     "serving.server": "local server",
+    "coding": ".vlae files",
     "runs": "recipe, data, record",
     "training": "fit, callbacks",
     "evaluation": "likelihood, plots",
@@ -80,6 +82,7 @@ HOLDS = {
 }
 # Corners of the arrows that would cross a box if they were straight.
 CORNERS = {
+    ("cli", "coding"): [(8.4, 13.2)],
     ("cli", "serving.client"): [(12.3, 11.4), (12.3, 2.6), (10.6, 2.6)],
     ("runs", "datasets"): [(1.5, 7.3), (1.5, 2.6)],
     ("models", "files"): [(0.8, 6.3)],

@@ -21,7 +21,7 @@ FLOORS = (
     ("posteriors", "priors", "likelihoods", "objectives"),
     ("saved_model",),
     ("models", "serving.server"),
-    ("runs",),
+    ("coding", "runs"),
     ("training",),
     ("evaluation",),
     ("zoo", "tuning"),

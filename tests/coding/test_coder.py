@@ -1,0 +1,42 @@
+"""Files of every kind of model: what goes in comes out, at the length that the model says."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.coding.models import SYSTEMS, write_entry
+from tests.tiny import numpy_of, random_images
+from vlae_tf.coding import Coder, ImageReader, compress, decompress
+
+pytest.importorskip("constriction")
+pytestmark = [pytest.mark.jax, pytest.mark.usefixtures("eager")]
+
+OPTIONS = {"codebook_bits": 3, "candidates": 4, "verify": False}
+
+
+@pytest.fixture(params=SYSTEMS)
+def system(request, tmp_path):
+    model = SYSTEMS[request.param]()
+    images = random_images(5, model.image_shape, model.levels, seed=1)
+    return model, Coder(write_entry(model, tmp_path / "entry"), **OPTIONS), images
+
+
+def test_images_come_back_from_blocks_of_any_size(system):
+    _, coder, images = system
+    for block_size, batch_size in ((1, 2), (3, 128)):
+        data = compress(images, coder, block_size=block_size, **OPTIONS)
+        np.testing.assert_array_equal(decompress(data, coder, batch_size), images)
+    with ImageReader(data, coder) as reader:
+        np.testing.assert_array_equal(reader[-2], images[3])
+
+
+def test_a_block_has_the_length_that_the_model_says(system):
+    model, coder, images = system
+    block = coder.encode(images)
+    rows, fits = coder._blocks._choice(images)
+    bits = len(images) * OPTIONS["codebook_bits"] - fits.sum() / np.log(2)
+    # Of the pixels, the rounding of log-odds and masses; at the end, two bytes.
+    assert abs(8 * len(block) - bits) < 0.002 * bits + 16
+    codes = ops.convert_to_tensor(coder._blocks.book.codes(rows).astype("float32"))
+    log_probs = numpy_of(model.likelihood(codes).log_prob(images.astype("float32")))
+    np.testing.assert_allclose(fits, log_probs, rtol=1e-4)

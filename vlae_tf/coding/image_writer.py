@@ -1,0 +1,71 @@
+import contextlib
+import pathlib
+
+import numpy as np
+
+from vlae_tf.coding.coder import pixels_crc
+from vlae_tf.coding.container import ContainerWriter
+from vlae_tf.files import whole
+
+
+class ImageWriter:
+    """Writes images to a `.vlae` file, as many as there are, with the memory of one block.
+
+    Use it as a context: the file has its name once all is written, and there is none after an error
+    or a kill.
+
+    Args:
+        path: path of the file.
+        coder: `Coder`.
+
+    Raises:
+        ValueError: for invalid images.
+
+    Example:
+        >>> import vlae_tf
+        >>> from vlae_tf.coding import Coder, ImageReader, ImageWriter
+        >>> coder = Coder("mnist_ladder", codebook_bits=4, candidates=2)
+        >>> with ImageWriter("digits.vlae", coder) as writer:
+        ...     writer.write(vlae_tf.zoo.examples("mnist_ladder")[:2])
+        >>> with ImageReader("digits.vlae") as reader:
+        ...     len(reader), reader[1].shape
+        (2, (28, 28, 1))
+    """
+
+    def __init__(self, path, coder):
+        self.path = pathlib.Path(path)
+        self.coder = coder
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(whole(self.path))
+            self._file = stack.enter_context(temporary.open("wb"))
+            self._container = ContainerWriter(self._file, self.coder.header)
+            self._waiting = np.zeros((0, *self.coder.header.image_shape), "uint8")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        with contextlib.ExitStack() as stack:
+            stack.push(self._stack)
+            if kind is None:
+                self._write_blocks(1)
+                self._container.finish()
+            return self._stack.__exit__(kind, error, traceback) if kind else None
+
+    def write(self, images):
+        """Writes images, `(n, height, width, channels)`."""
+        self._waiting = np.concatenate([self._waiting, self.coder.checked(images)])
+        self._write_blocks(self.coder.header.block_size)
+
+    def _write_blocks(self, least):
+        size = self.coder.header.block_size
+        while len(self._waiting) >= least:
+            block, self._waiting = self._waiting[:size], self._waiting[size:]
+            write_block(self._container, self.coder, block)
+
+
+def write_block(container, coder, images):
+    """Codes images and writes them to a `ContainerWriter`."""
+    crc = 0 if coder.header.method == "lossy" else pixels_crc(images)
+    container.write(coder.encode(images), len(images), crc)
