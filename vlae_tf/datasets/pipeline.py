@@ -3,8 +3,8 @@
 from vlae_tf.checks import check_integer
 from vlae_tf.datasets.arrays import check_shape, load_arrays
 from vlae_tf.datasets.binarisation import binarised, check_intensities
+from vlae_tf.datasets.prompt import untuned
 from vlae_tf.datasets.registry import DATASETS
-from vlae_tf.datasets.untuned import untuned
 
 
 def load(

@@ -120,16 +120,14 @@ class MaskedConv2D(KernelLayer):
         mask = np.ones((up + 1, width)) if mask is None else mask[:, :, 0, 0]
         ago = lead - cache.lead + (cache.slope + 1) * np.arange(up, -1, -1)[:, None]
         ago = np.where(mask, ago + left - np.arange(width), 0)
-        channels = column.shape[-1]
         history = cache.history(cache.crop(full_precision(column), lead), ago.max())
         products = []
         for row in np.flatnonzero(mask.any(axis=1)):
-            # The taps of a row follow one another, the last of them is the latest column.
-            taps = np.flatnonzero(mask[row])[::-1]
+            taps = np.flatnonzero(mask[row])
             matrix = cache.constant(
                 lambda row=row, taps=taps: ops.concatenate([self._tap(row, t) for t in taps])
             )
-            columns = history[..., ago[row, taps[0]] * channels :][..., : len(taps) * channels]
+            columns = ops.concatenate([history[steps] for steps in ago[row, taps]], axis=-1)
             products.append(_rolled(self._product(columns, matrix), up - row))
         if self.mask_type == "A" and self.groups > 1:
             # The channels before, of the pixels that are being drawn.

@@ -74,6 +74,8 @@ class ImageModel(keras.Model):
         arguments = {"shuffle": True} | self._arguments("fit", self._images(x), args, kwargs)
         validation = arguments.get("validation_data")
         if isinstance(validation, tuple):
+            if len(validation) == 3 and validation[2] is not None:
+                refuse_weights("sample_weight", validation[2])
             arguments["validation_data"] = (self._images(validation[0]), *validation[1:])
         elif validation is not None:
             arguments["validation_data"] = self._images(validation)

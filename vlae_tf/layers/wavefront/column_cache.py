@@ -81,23 +81,18 @@ class ColumnCache:
         return next(self._products[self.lead])
 
     def history(self, column, steps):
-        """The column and those of the last `steps` steps, joined along the channels, latest first.
-
-        Zeros stand for those before the first.
-        """
-        if not steps:
-            return column
+        """`[column, the one before, ...]`, back to `steps` steps ago; zeros before the first."""
         if self._past is None:
-            past = ops.repeat(ops.zeros_like(column), steps, axis=-1)
+            past = [ops.zeros_like(column)] * steps
         else:
-            past = next(self._past)
-        columns = ops.concatenate([column, past], axis=-1)
-        self.state.append(columns[..., : steps * column.shape[-1]])
+            past = [next(self._past) for _ in range(steps)]
+        columns = [column, *past]
+        self.state.extend(columns[:steps])
         return columns
 
     def delay(self, column, steps):
         """The column given `steps` steps ago."""
-        return self.history(column, steps)[..., steps * column.shape[-1] :]
+        return self.history(column, steps)[-1]
 
     def crop(self, column, lead):
         """The column of `lead` steps ahead, zero outside the image, where convolutions see zero."""
