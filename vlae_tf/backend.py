@@ -137,7 +137,7 @@ def scan(step, carry, inputs, dtype="float32"):
     count = inputs[0].shape[0]
 
     def body(i, carry, outputs):
-        carry, output = step(carry, [tensor[i] for tensor in inputs])
+        carry, output = step(carry, [tf.gather(tensor, i) for tensor in inputs])
         return i + 1, carry, outputs.write(i, output)
 
     _, carry, outputs = tf.while_loop(

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from vlae_tf.datasets import ImageBatches, load, untuned
+from vlae_tf.datasets import ImageBatches, array_batches, load, untuned
 from vlae_tf.models.image_model import ImageModel
 
 tf = pytest.importorskip("tensorflow")
@@ -72,7 +72,7 @@ def test_no_loop_of_keras_waits_for_the_autotuner(read, kind):
     model.evaluate(data, verbose=0)
     model.predict(data, verbose=0)
     assert len(read) == 4  # of `fit` and its validation, of `evaluate` and of `predict`
-    assert not any(dataset.options().autotune.enabled for dataset in read)
+    assert all(dataset.options().autotune.enabled is False for dataset in read)
     assert sum(len(images) for images in model.seen) == 6 * 10
 
 
@@ -106,6 +106,21 @@ def test_an_array_is_shuffled_by_default_and_only_then(read):
     model.fit(numbered(30), batch_size=30, shuffle=False, verbose=0)
     first, second = (list(images[:, 0, 0, 0]) for images in model.seen)
     assert sorted(first) == second == list(range(30)) != first
+
+
+def test_each_epoch_has_an_order_of_its_own_that_the_seed_repeats(read):
+    orders = []
+    for _ in range(2):
+        keras.utils.set_random_seed(1)
+        model = Mean()
+        model.fit(numbered(30), batch_size=30, epochs=2, verbose=0)
+        orders.append([list(images[:, 0, 0, 0]) for images in model.seen])
+    assert orders[0] == orders[1] and orders[0][0] != orders[0][1]
+
+
+@pytest.mark.parametrize(("n", "size"), [(8, 4), (10, None)])
+def test_a_batch_has_a_known_size_where_all_are_alike(n, size):
+    assert array_batches(numbered(n), 4).element_spec.shape == (size, 2, 2, 1)
 
 
 def test_validation_split_takes_the_last_images(read):

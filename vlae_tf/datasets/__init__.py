@@ -8,14 +8,15 @@ from vlae_tf.datasets.batches import ImageBatches
 from vlae_tf.datasets.binarisation import binarised
 from vlae_tf.datasets.named import prepare
 from vlae_tf.datasets.pipeline import load
+from vlae_tf.datasets.prompt import array_batches, untuned
 from vlae_tf.datasets.registry import DATASETS, DatasetInfo, info
-from vlae_tf.datasets.untuned import untuned
 from vlae_tf.pictures import thresholded
 
 __all__ = [
     "DATASETS",
     "DatasetInfo",
     "ImageBatches",
+    "array_batches",
     "binarised",
     "info",
     "load",

@@ -7,7 +7,7 @@ import numpy as np
 
 from vlae_tf.checks import check_array, check_integer, refuse
 from vlae_tf.datasets.binarisation import bernoulli, check_intensities
-from vlae_tf.datasets.untuned import untuned
+from vlae_tf.datasets.prompt import untuned
 
 
 class ImageBatches(keras.utils.PyDataset):

@@ -6,8 +6,8 @@ from typing import Any
 from vlae_tf.checks import check_integer
 from vlae_tf.datasets.arrays import check_shape, load_arrays
 from vlae_tf.datasets.binarisation import binarised, check_intensities
+from vlae_tf.datasets.prompt import untuned
 from vlae_tf.datasets.registry import DATASETS
-from vlae_tf.datasets.untuned import untuned
 from vlae_tf.files import PathLike
 
 

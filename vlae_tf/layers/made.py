@@ -156,31 +156,43 @@ class MADE(ConfiguredLayer):
                 f"Received: context_size={self.context_size}"
             )
         layers = [*self._hidden, self._output]
-        kernels = [layer.kernel for layer in layers]
-        order = np.argsort(self._ranks)
+        order, rows = np.argsort(self._ranks), ops.shape(noise)[0]
+        # The units of a layer by their degrees, so that what a step makes lies together.
+        outputs = order[:, None] + self.event_size * np.arange(1 if self.mean_only else 2)
         units = [_units_of_degrees(degrees, self.event_size) for degrees in self._degrees]
-        batch = ops.zeros_like(noise[:, :1])
+        units = [order[:, None], *units, outputs]
+        kernels = [
+            _by_degrees(layer.kernel, rows, columns)
+            for layer, rows, columns in zip(layers, units[:-1], units[1:], strict=True)
+        ]
+        biases = [
+            ops.take(ops.convert_to_tensor(layer.bias), np.maximum(columns, 0).reshape(-1))
+            for layer, columns in zip(layers, units[1:], strict=True)
+        ]
+
+        def of_degree(index, sums, degree):
+            count = units[index + 1].shape[1]
+            return ops.slice(sums, (0, degree * count), (rows, count))
 
         def step(sums, inputs):
-            position, noise, *units = inputs
-            x = noise + ops.take(sums[-1], position, axis=1)
+            degree, noise, *kernels = inputs
+            sums, parameters = list(sums), of_degree(len(kernels) - 1, sums[-1], degree)
+            new = noise + parameters[:, :1]
             if not self.mean_only:
-                log_scale = ops.take(sums[-1], position + self.event_size, axis=1)
-                x = x + noise * (ops.exp(log_scale) - 1.0)
-            new, rows, sums = x[:, None], position[None], list(sums)
+                new = new + noise * (ops.exp(parameters[:, 1:]) - 1.0)
+            x = new
             for index, kernel in enumerate(kernels):
-                sums[index] += ops.matmul(new, ops.take(kernel, rows, axis=0))
-                if index < len(units):
-                    # There are at most so many units of a degree: -1 says there is none.
-                    rows = ops.maximum(units[index], 0)
-                    new = self.activation(ops.take(sums[index], rows, axis=1))
-                    new *= ops.cast(units[index] >= 0, new.dtype)
+                sums[index] += ops.matmul(new, kernel)
+                if index < len(kernels) - 1:
+                    new = self.activation(of_degree(index, sums[index], degree))
             return sums, x
 
-        sums = [batch + ops.convert_to_tensor(layer.bias) for layer in layers]
-        noise = ops.take(ops.transpose(noise), order, axis=0)
-        _, x = scan(step, sums, [order.astype("int32"), noise, *units], noise.dtype)
-        return ops.take(ops.transpose(x), self._ranks, axis=1)
+        batch = ops.zeros_like(noise[:, :1])
+        noise = ops.take(ops.transpose(noise), order, axis=0)[..., None]
+        degrees = np.arange(self.event_size, dtype="int32")
+        sums = [batch + bias for bias in biases]
+        _, x = scan(step, sums, [degrees, noise, *kernels], noise.dtype)
+        return ops.take(ops.transpose(x[..., 0]), self._ranks, axis=1)
 
     def compute_output_spec(self, x, context=None):
         output = keras.KerasTensor((*x.shape[:-1], self.event_size), dtype=self.compute_dtype)
@@ -201,6 +213,15 @@ def _units_of_degrees(degrees, event_size):
     most = max(map(len, units))
     filled = [np.pad(row, (0, most - len(row)), constant_values=-1) for row in units]
     return np.stack(filled).astype("int32")
+
+
+def _by_degrees(kernel, rows, columns):
+    """The kernel between units of each degree, `(d, most in, d * most out)`: zero where a row is
+    -1."""
+    kernel = ops.take(kernel, np.maximum(rows, 0).reshape(-1), axis=0)
+    kernel = ops.take(kernel, np.maximum(columns, 0).reshape(-1), axis=1)
+    kernel = ops.reshape(kernel, (*rows.shape, columns.size))
+    return kernel * ops.cast(rows[..., None] >= 0, kernel.dtype)
 
 
 def _ranks(order, event_size):

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from vlae_tf.backend import full_precision
 from vlae_tf.checks import check_choice, check_integer, check_pair, refuse
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.kernel_layer import KernelLayer
@@ -119,19 +120,22 @@ class MaskedConv2D(KernelLayer):
         mask = np.ones((up + 1, width)) if mask is None else mask[:, :, 0, 0]
         ago = lead - cache.lead + (cache.slope + 1) * np.arange(up, -1, -1)[:, None]
         ago = np.where(mask, ago + left - np.arange(width), 0)
-        history = cache.history(cache.crop(column, lead), ago.max())
-        outputs = ops.zeros((*ops.shape(column)[:-1], self.filters), self.compute_dtype)
+        history = cache.history(cache.crop(full_precision(column), lead), ago.max())
+        products = []
         for row in np.flatnonzero(mask.any(axis=1)):
             taps = np.flatnonzero(mask[row])
-            matrices = cache.constant(lambda row=row, taps=taps: [self._tap(row, t) for t in taps])
-            columns = [history[steps] for steps in ago[row, taps]]
-            outputs += _rolled(self._sum_of_products(columns, matrices), up - row)
+            matrix = cache.constant(
+                lambda row=row, taps=taps: ops.concatenate([self._tap(row, t) for t in taps])
+            )
+            columns = ops.concatenate([history[steps] for steps in ago[row, taps]], axis=-1)
+            products.append(_rolled(self._product(columns, matrix), up - row))
         if self.mask_type == "A" and self.groups > 1:
             # The channels before, of the pixels that are being drawn.
             own = cache.constant(lambda: self._tap(up, left))
-            current = ops.cast(cache.current, self.compute_dtype)
-            outputs += self._sum_of_products([current], [own])
-        return outputs
+            products.append(self._product(ops.cast(cache.current, self.compute_dtype), own))
+        if not products:
+            return ops.zeros((*ops.shape(column)[:-1], self.filters), self.compute_dtype)
+        return sum(products[1:], start=products[0])
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)

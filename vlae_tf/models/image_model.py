@@ -76,6 +76,8 @@ class ImageModel(keras.Model):
         arguments.setdefault("shuffle", not hasattr(arguments["x"], "element_spec"))
         validation = arguments.get("validation_data")
         if isinstance(validation, tuple):
+            if len(validation) == 3 and validation[2] is not None:
+                refuse_weights("sample_weight", validation[2])
             arguments["validation_data"] = (self._images(validation[0]), *validation[1:])
         elif validation is not None:
             arguments["validation_data"] = self._images(validation)

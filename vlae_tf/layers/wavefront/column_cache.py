@@ -2,6 +2,8 @@ import copy
 
 from keras import ops
 
+from vlae_tf.backend import split_sizes
+
 
 class ColumnCache:
     """What the layers of a PixelCNN remember while it runs along the wavefront of an image.
@@ -20,25 +22,29 @@ class ColumnCache:
         inside: function of a lead to a mask `(slots, 1, 1)`: which pixels of the column `lead`
             steps ahead lie in the image.
         state: columns kept by the cache of the step before; None for the first run.
-        constants: tensors prepared in the first run.
+        first: the cache of the first run, whose constants are used again; None for that run.
 
     Attributes:
         state: columns to keep for the next step.
-        constants: tensors prepared.
+        masks: a dict of the masks that were asked for, by lead.
         current: the scaled pixels of the column that is being drawn. The channel groups drawn so
             far are right; only layers with `groups` look at them.
         lead: how many steps the column that a layer is asked for lies ahead of t.
     """
 
-    def __init__(self, slope, inside, state=None, constants=None):
+    def __init__(self, slope, inside, state=None, first=None):
         self.slope = slope
         self.lead = 0
         self.state = []
-        self.constants = []
         self.current = None
+        self.masks = {}
         self._inside = inside
         self._past = None if state is None else iter(state)
-        self._prepared = None if constants is None else iter(constants)
+        self._first = first
+        self._constants = []
+        self._prepared = first and iter(first._constants)
+        self._matrices = {}
+        self._products = {}
 
     def ahead(self, steps):
         """The same cache, for columns that lie `steps` ahead."""
@@ -48,9 +54,31 @@ class ColumnCache:
 
     def constant(self, make):
         """`make()`, computed once for all steps."""
-        value = make() if self._prepared is None else next(self._prepared)
-        self.constants.append(value)
-        return value
+        if self._first is not None:
+            return next(self._prepared)
+        self._constants.append(make())
+        return self._constants[-1]
+
+    def join(self):
+        """Joins the matrices of the first run that `product` multiplies the same column by."""
+        self._matrices = {
+            lead: (ops.concatenate(matrices, axis=-1), [m.shape[-1] for m in matrices])
+            for lead, matrices in self._matrices.items()
+        }
+
+    def product(self, column, matrix, multiply):
+        """`multiply(column, matrix())`, of the column of conditioning at this lead.
+
+        All its products are made as one: there are many, and each is small.
+        """
+        if self._first is None:
+            matrices = self._matrices.setdefault(self.lead, [])
+            matrices.append(matrix())
+            return multiply(column, matrices[-1])
+        if self.lead not in self._products:
+            joint, sizes = self._first._matrices[self.lead]
+            self._products[self.lead] = iter(split_sizes(multiply(column, joint), sizes))
+        return next(self._products[self.lead])
 
     def history(self, column, steps):
         """`[column, the one before, ...]`, back to `steps` steps ago; zeros before the first."""
@@ -68,4 +96,6 @@ class ColumnCache:
 
     def crop(self, column, lead):
         """The column of `lead` steps ahead, zero outside the image, where convolutions see zero."""
-        return column * ops.cast(self._inside(lead), column.dtype)
+        if lead not in self.masks:
+            self.masks[lead] = self._inside(lead)
+        return column * ops.cast(self.masks[lead], column.dtype)

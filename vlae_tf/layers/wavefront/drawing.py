@@ -42,27 +42,33 @@ def draw(network, outputs, conditioning, choose, inputs, channels):
     front, times = column_order(network, height, width)
     ahead = -times[0]
     _, inside = front.places(np.arange(-ahead - 1, front.steps + ahead))
-    inside = ops.convert_to_tensor(inside[:, :, None, None].astype("float32"))
+    inside = inside[:, :, None, None].astype("float32")
 
-    def run(index, before, current, conditioning, state=None, constants=None):
-        cache = ColumnCache(front.slope, lambda lead: inside[index + lead + 1], state, constants)
-        return cache, outputs(before, conditioning, cache=cache, current=current)
+    def masks(lead):
+        return inside[lead + 1 :][: len(times)]
+
+    def run(cache, before, current, conditioning):
+        return outputs(before, conditioning, cache=cache, current=current)
 
     def step(carry, inputs):
         before, state = carry
-        index, conditioning, *inputs = inputs
+        conditioning, *inputs = inputs
+        inputs, known = inputs[: len(columns) - 1], inputs[len(columns) - 1 :]
+        known = dict(zip(first.masks, known, strict=True))
         pixels = ops.zeros_like(before)
         for _ in range(groups):
-            cache, parameters = run(index, before, pixels, conditioning, state, first.constants)
-            pixels = choose(parameters, *inputs)
+            cache = ColumnCache(front.slope, known.get, state, first)
+            pixels = choose(run(cache, before, pixels, conditioning), *inputs)
         return (pixels, cache.state), pixels
 
     columns = [front.columns(conditioning, times + ahead)]
     columns += [front.columns(tensor, times) for tensor in inputs]
     blank = _blank(columns[1][0], channels)
-    first, _ = run(0, blank, blank, columns[0][0])
+    first = ColumnCache(front.slope, lambda lead: masks(lead)[0])
+    run(first, blank, blank, columns[0][0])
+    first.join()
     carry = blank, [ops.zeros_like(column) for column in first.state]
-    _, drawn = scan(step, carry, [np.arange(len(times)), *columns], blank.dtype)
+    _, drawn = scan(step, carry, [*columns, *map(masks, first.masks)], blank.dtype)
     return front.images(drawn[ahead:])
 
 
