@@ -10,13 +10,13 @@ from vlae_tf.likelihoods import (
 from vlae_tf.models.folder import model_config
 from vlae_tf.priors import SpatialFlowPrior
 
-SHAPE, COLOUR = (6, 5, 1), (5, 4, 3)
+SHAPE, COLOUR = (4, 5, 1), (3, 2, 3)
 
 
 def mixture(groups=1, grey_window=False, kind=LocalPixelCNN):
     network = kind(
         LogisticMixtureLikelihood.parameters_a_pixel(COLOUR, components=2, groups=groups),
-        filters=6,
+        filters=3,
         blocks=1,
         first_kernel_size=3,
         **({"groups": groups} if groups > 1 else {}),

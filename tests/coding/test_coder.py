@@ -7,6 +7,7 @@ from keras import ops
 from tests.coding.models import SYSTEMS, write_entry
 from tests.tiny import numpy_of, random_images
 from vlae_tf.coding import Coder, ImageReader, compress, decompress
+from vlae_tf.models.importance import importance_weighted_terms
 
 pytest.importorskip("constriction")
 pytestmark = [pytest.mark.jax, pytest.mark.usefixtures("eager")]
@@ -23,8 +24,12 @@ def system(request, tmp_path):
 
 def test_images_come_back_from_blocks_of_any_size(system):
     _, coder, images = system
-    for block_size, batch_size in ((1, 2), (3, 128)):
-        data = compress(images, coder, block_size=block_size, **OPTIONS)
+    for method, block_size, batch_size in (
+        ("codebook", 1, 2),
+        ("codebook", 3, 128),
+        ("bits-back", 3, 128),
+    ):
+        data = compress(images, coder, method=method, block_size=block_size, **OPTIONS)
         np.testing.assert_array_equal(decompress(data, coder, batch_size), images)
     with ImageReader(data, coder) as reader:
         np.testing.assert_array_equal(reader[-2], images[3])
@@ -32,6 +37,7 @@ def test_images_come_back_from_blocks_of_any_size(system):
 
 def test_a_block_has_the_length_that_the_model_says(system):
     model, coder, images = system
+    coder = Coder(coder, "codebook", **OPTIONS)
     block = coder.encode(images)
     rows, fits = coder._blocks._choice(images)
     bits = len(images) * OPTIONS["codebook_bits"] - fits.sum() / np.log(2)
@@ -40,3 +46,16 @@ def test_a_block_has_the_length_that_the_model_says(system):
     codes = ops.convert_to_tensor(coder._blocks.book.codes(rows).astype("float32"))
     log_probs = numpy_of(model.likelihood(codes).log_prob(images.astype("float32")))
     np.testing.assert_allclose(fits, log_probs, rtol=1e-4)
+
+
+def test_bits_back_has_the_length_of_the_elbo(tmp_path):
+    model = SYSTEMS["colours, spatial code"]()
+    coder = Coder(write_entry(model, tmp_path / "entry"), verify=False)
+    assert coder.header.method == "bits-back"
+    images = random_images(200, model.image_shape, model.levels, seed=2)
+    sizes = [len(coder.encode(images[:count])) for count in (100, 200)]
+    elbo = importance_weighted_terms(model, images, importance_samples=4)["elbo"]
+    first, second = -elbo.reshape(2, 100).sum(axis=1) / np.log(2)
+    assert abs(8 * (sizes[1] - sizes[0]) - second) < 0.005 * second
+    # The first image pays for the draw of its code: 8 numbers in 1/32; and there are words.
+    assert -0.002 * first < 8 * sizes[0] - first - 8 * 7 < 0.002 * first + 128

@@ -8,6 +8,7 @@ import numpy as np
 from vlae_tf import catalogue
 from vlae_tf.backend import double_precision
 from vlae_tf.checks import check_choice, check_flag, check_images, check_integer
+from vlae_tf.coding.bits_back import BitsBack
 from vlae_tf.coding.header import LARGEST_BLOCK, METHODS, Header
 from vlae_tf.coding.image_coder import ImageCoder
 from vlae_tf.coding.short_code import ShortCode
@@ -15,7 +16,7 @@ from vlae_tf.files import sha256
 from vlae_tf.models import VAE
 from vlae_tf.models.folder import read_model
 
-_BLOCK = {"codebook": 128, "lossy": 1024}
+_BLOCK = {"codebook": 128, "bits-back": 1024, "lossy": 1024}
 
 
 class Coder:
@@ -27,7 +28,8 @@ class Coder:
     Args:
         entry: name of an entry of the zoo, the folder of an entry or a run, or another `Coder`,
             whose model is then used.
-        method: "codebook", "lossy" (the code alone), or None: that which suits the entry.
+        method: "codebook", "bits-back", "lossy" (the code alone), or None: bits-back for colours if
+            the entry's posterior and prior allow it, else a codebook.
         codebook_bits: k, the logarithm of the number of codes in the book.
         seed: seed of the book.
         block_size: number of images of a block, which are coded and read together; by default that
@@ -60,32 +62,36 @@ class Coder:
         verify=True,
     ):
         self._entry = _Entry.of(entry)
-        method = check_choice(method or "codebook", "method", METHODS)
+        model = self._entry.double
+        method = check_choice(method or self._entry.method, "method", METHODS)
         codebook_bits = check_integer(codebook_bits, "codebook_bits", least=0, below=17)
         block_size = _BLOCK[method] if block_size is None else block_size
         check_integer(block_size, "block_size", least=1, below=LARGEST_BLOCK + 1)
         check_integer(seed, "seed", least=0, below=1 << 64)
         check_integer(candidates, "candidates", least=1)
         self.verify = check_flag(verify, "verify")
-        model = self._entry.double
         self.header = Header(
             self._entry.name,
             self._entry.weights,
             model.image_shape,
             model.levels,
             method,
-            codebook_bits,
+            0 if method == "bits-back" else codebook_bits,
             seed,
             block_size,
         )
         with exactly():
-            self._blocks = ShortCode(
-                self._entry.images,
-                lambda: self._entry.single,
-                codebook_bits,
-                seed,
-                candidates,
-                lossy=method == "lossy",
+            self._blocks = (
+                BitsBack(self._entry.images)
+                if method == "bits-back"
+                else ShortCode(
+                    self._entry.images,
+                    lambda: self._entry.single,
+                    codebook_bits,
+                    seed,
+                    candidates,
+                    lossy=method == "lossy",
+                )
             )
 
     @classmethod
@@ -180,6 +186,14 @@ class _Entry:
     def double(self):
         with exactly():
             return read_model(self._folder, VAE, "float64")
+
+    @property
+    def method(self):
+        """The method that suits the model: bits-back where the code is long."""
+        if self.double.levels == 2:
+            return "codebook"
+        with exactly():
+            return "bits-back" if BitsBack.suits(self.double) else "codebook"
 
     @functools.cached_property
     def images(self):

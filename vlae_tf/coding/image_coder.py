@@ -46,6 +46,11 @@ class ImageCoder:
             refuse("likelihood_family", expected, None, type(family).__name__)
         self._steps = self._order()
 
+    @property
+    def places(self):
+        """The number of the network's outputs of an image."""
+        return math.prod(self.shape[:2]) * len(self.pixels.steps)
+
     def _order(self):
         """For each step of the sampler, the pixels that it makes, and where they stand in what it
         is given."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from vlae_tf.coding.rounding import Ties
 
-_TIE = 8
+_TIE = 12
 
 
 def joined(parts, words):
@@ -12,7 +12,7 @@ def joined(parts, words):
     data = b""
     for ties in parts:
         item = ties.to_bytes()
-        data += _varint(len(item) // _TIE) + item
+        data += varint(len(item) // _TIE) + item
     return data + words
 
 
@@ -20,7 +20,7 @@ def parted(data, count):
     """The `Ties`, so many, and the words of a payload: what `joined` joined."""
     parts = []
     for _ in range(count):
-        size, data = _read_varint(data)
+        size, data = read_varint(data)
         if size * _TIE > len(data):
             raise ValueError("a block is too short for what it says it holds")
         parts.append(Ties.from_bytes(data[: size * _TIE]))
@@ -39,7 +39,9 @@ def to_bytes(words):
     return words.astype(">u4").tobytes().rstrip(b"\0")
 
 
-def _varint(value):
+def varint(value):
+    """A number as bytes, 7 bits each."""
+    value = int(value)
     data = bytearray()
     while value >= 128:
         data.append(value & 127 | 128)
@@ -47,7 +49,8 @@ def _varint(value):
     return bytes([*data, value])
 
 
-def _read_varint(data):
+def read_varint(data):
+    """The number that `varint` wrote at the start of `data`, and the rest."""
     value = 0
     for place, byte in enumerate(data[:5]):
         value |= (byte & 127) << 7 * place

@@ -6,7 +6,7 @@ import numpy as np
 
 # Two machines may differ by less than this: the largest seen was 1e-12.
 MARGIN = 1e-10
-_TIE = struct.Struct("<Ii")
+_TIE = struct.Struct("<Qi")
 
 
 class Ties:
@@ -60,6 +60,14 @@ class Ties:
                 flat[index] = self.values[int(places[index])]
             whole = flat.reshape(whole.shape)
         return whole
+
+    def update(self, other, start):
+        """Takes those of another, whose first place is this one."""
+        self.values |= {start + place: value for place, value in other.values.items()}
+
+    def part(self, start, end):
+        """Those of these places, counted from the first."""
+        return Ties({p - start: v for p, v in self.values.items() if start <= p < end})
 
     def to_bytes(self):
         return b"".join(_TIE.pack(*item) for item in sorted(self.values.items()))
