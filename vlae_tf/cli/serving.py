@@ -1,6 +1,5 @@
 """Commands that export, serve and query a model."""
 
-import contextlib
 import ctypes
 import json
 import pathlib
@@ -29,6 +28,9 @@ _ASKED = {
     "sample": {"n", "seed", "temperature"},
     "log_prob": {"images", "seed"},
 }
+
+# Between two times that freed memory is given back to the system.
+_TRIM_SECONDS = 5.0
 
 
 @app.command()
@@ -136,7 +138,7 @@ def serve(
 
     from vlae_tf import serving
 
-    _share_heaps()
+    trim = _share_heaps()
     # Tells which versions were loaded, and which failed.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vlae_tf").setLevel(logging.INFO)
@@ -160,7 +162,8 @@ def serve(
         f"Serving {names} at {server.grpc_address} and {server.rest_address}; Ctrl+C ends it",
         soft_wrap=True,
     )
-    ended.wait()
+    while not ended.wait(_TRIM_SECONDS):
+        trim()
     if not server.stop(grace_seconds):
         # What is being computed would keep the process.
         os._exit(0)
@@ -168,10 +171,15 @@ def serve(
 
 def _share_heaps():
     """Two heaps for all threads, where the C library is glibc: it would make one for each of a
-    hundred threads, and keep in it what was freed."""
+    hundred threads, and keep in it what was freed. Returns a function that gives back what is free.
+    """
     m_arena_max = -8
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(m_arena_max, 2)
+    try:
+        library = ctypes.CDLL(None)
+        library.mallopt(m_arena_max, 2)
+        return lambda: library.malloc_trim(0)
+    except (AttributeError, OSError):
+        return lambda: None
 
 
 @app.command()
