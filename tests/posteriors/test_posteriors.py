@@ -5,7 +5,12 @@ import pytest
 
 from tests.gradients import randomise
 from tests.tiny import numpy_of
-from vlae_tf.posteriors import GaussianPosterior, IAFPosterior, PriorPosterior
+from vlae_tf.posteriors import (
+    FullGaussianPosterior,
+    GaussianPosterior,
+    IAFPosterior,
+    PriorPosterior,
+)
 from vlae_tf.priors import FlowPrior
 
 
@@ -44,3 +49,16 @@ def test_a_posterior_that_is_the_prior_has_no_kl():
     np.testing.assert_allclose(
         numpy_of(log_prob), numpy_of(FlowPrior(3, steps=0)(noise)), rtol=1e-6
     )
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("size", [1, 3])
+def test_full_gaussian_posterior_starts_as_the_diagonal_one(size):
+    features = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    full, diagonal = FullGaussianPosterior(size), GaussianPosterior(size)
+    full(features), diagonal(features)
+    full._dense.set_weights(randomise(diagonal._dense).get_weights())
+    noise = np.random.default_rng(1).normal(size=(4, size)).astype("float32")
+    q, p = (family.distribution(family(features)) for family in (full, diagonal))
+    np.testing.assert_allclose(numpy_of(q.from_noise(noise)), numpy_of(p.from_noise(noise)), 1e-5)
+    np.testing.assert_allclose(numpy_of(q.spread()), numpy_of(p.spread()), rtol=1e-5)

@@ -15,8 +15,8 @@ class FullGaussianPosterior(Posterior):
         q(z | x) = N(loc(h), (L L^T)^-1),    L = (I + B(h)) diag(1 / scale(h))
 
     with h the encoder's features and B strictly lower triangular: `scale` is the deviation of each
-    number of the code given the later ones, and B its regression on them. It is the control of
-    `LaplacePosterior`, whose covariance comes from the decoder.
+    number of the code given the later ones, and B its regression on them, 0 at the start. It is the
+    control of `LaplacePosterior`, whose covariance comes from the decoder.
 
     Args:
         latent_dim: size of the code.
@@ -40,20 +40,24 @@ class FullGaussianPosterior(Posterior):
     def __init__(self, latent_dim, **kwargs):
         super().__init__(latent_dim, **kwargs)
         below = latent_dim * (latent_dim - 1) // 2
-        self._dense = Dense(2 * latent_dim + below, dtype=self.variable_dtype)
+        self._dense = Dense(2 * latent_dim, dtype=self.variable_dtype)
+        # Random regressions of each number on those before it would multiply to anything.
+        options = {"kernel_initializer": "zeros", "dtype": self.variable_dtype}
+        self._below = Dense(below, **options) if below else None
         # For each place of the matrix, which of the numbers below the diagonal; 0 for none.
         self._places = np.zeros((latent_dim, latent_dim), "int32")
         self._places[np.tril_indices(latent_dim, -1)] = 1 + np.arange(below)
 
     def build(self, input_shape):
-        self._dense.build(input_shape)
+        for dense in filter(None, (self._dense, self._below)):
+            dense.build(input_shape)
 
     def call(self, features):
-        loc, raw_scale, below = ops.split(
-            self._dense(features), [self.latent_dim, 2 * self.latent_dim], axis=-1
-        )
-        below = ops.concatenate([ops.zeros_like(loc[:, :1]), below], axis=-1)
-        regression = ops.take(below, self._places.ravel(), axis=-1)
+        loc, raw_scale = ops.split(self._dense(features), 2, axis=-1)
+        below = [ops.zeros_like(loc[:, :1])]
+        if self._below is not None:
+            below.append(self._below(features))
+        regression = ops.take(ops.concatenate(below, axis=-1), self._places.ravel(), axis=-1)
         unit = ops.reshape(regression, (-1, self.latent_dim, self.latent_dim))
         unit = unit + ops.eye(self.latent_dim, dtype=loc.dtype)
         return {"loc": loc, "precision_cholesky": unit / positive_scale(raw_scale)[:, None, :]}

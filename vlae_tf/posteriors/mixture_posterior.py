@@ -20,6 +20,9 @@ class MixturePosterior(Posterior):
     equal weights in the mixture at first. A share eps_m keeps away from 0 and 1 by `least_share`,
     so that no component is lost for good. All in float32 whatever the policy.
 
+    Train it with `RecursiveMixtureELBO` or `MixtureELBO`, which sum over the components. Other
+    objectives draw one, and a draw has no gradient by the weights.
+
     Args:
         latent_dim: size of the code.
         components: number M of components, at least 2.
