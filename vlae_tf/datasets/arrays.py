@@ -28,8 +28,10 @@ def load_arrays(
     Args:
         source: a name in `DATASETS`, or own images: an array, a file, or a folder of pictures (see
             `vlae_tf.pictures.own_images`).
-        split: "train", "validation", "test" or "train+validation". Validation images are never
-            test images: where TFDS has no validation split they are the last ones of train.
+        split: "train", "validation", "test" or "train+validation". Validation images are not those
+            of test: where TFDS has no validation split they are the last ones of train. (Of
+            `caltech101_silhouettes` 11 test pictures are in training too, and 9 of these in
+            validation: its authors' files repeat them.)
         data_dir: the TFDS directory; None means `TFDS_DATA_DIR`, or TFDS' own default.
         image_shape: the `(height, width, channels)` the images must have; pictures are resized to
             it.

@@ -1,5 +1,6 @@
 """The named data sets, read through TFDS."""
 
+import contextlib
 import functools
 import logging
 import os
@@ -49,17 +50,18 @@ def tfds_builder(name, data_dir=None):
 
 def named(name, split, data_dir, feature="image"):
     """A feature of all examples of a split of the data set `name`."""
-    entry, builder = info(name), tfds_builder(name, data_dir)
-    if not builder.data_path.exists() and _lies_in_manual_dir(builder):
-        builder.download_and_prepare()
-    try:
-        if name == "omniglot":
-            values = _omniglot(entry, split, data_dir, feature)
-        else:
-            parts = entry.splits[split].split("+")
-            values = np.concatenate([_read(builder, part, feature) for part in parts])
-    except AssertionError as error:  # this is how TFDS says that it is not prepared
-        raise FileNotFoundError(_how_to_get(name, data_dir, builder)) from error
+    with _quiet_tfds():
+        entry, builder = info(name), tfds_builder(name, data_dir)
+        if not builder.data_path.exists() and _lies_in_manual_dir(builder):
+            builder.download_and_prepare()
+        try:
+            if name == "omniglot":
+                values = _omniglot(entry, split, data_dir, feature)
+            else:
+                parts = entry.splits[split].split("+")
+                values = np.concatenate([_read(builder, part, feature) for part in parts])
+        except AssertionError as error:  # this is how TFDS says that it is not prepared
+            raise FileNotFoundError(_how_to_get(name, data_dir, builder)) from error
     expected = sum(entry.sizes[part] for part in split.split("+"))
     if len(values) != expected:
         log.warning(
@@ -72,6 +74,18 @@ def named(name, split, data_dir, feature="image"):
             builder.data_path,
         )
     return values
+
+
+@contextlib.contextmanager
+def _quiet_tfds():
+    """Within, TFDS does not tell of its own use of what it deprecates."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _lies_in_manual_dir(builder):
