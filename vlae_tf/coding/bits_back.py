@@ -12,7 +12,7 @@ from vlae_tf.priors.autoregressive_flow_prior import AutoregressiveFlowPrior
 # Codes are whole multiples of 2^-5, of less than 32; the grid of the posterior's parameters.
 _STEPS, _LEVELS, _FINE = 32, 2048, 4096
 # Images whose networks run together; what a batch may take of the words there are.
-_BATCH, _SHARE = 64, 0.75
+_BATCH, _SHARE = 64, 0.9
 _SEED = 2
 
 
@@ -70,15 +70,17 @@ class BitsBack:
         initial = _initial(self.model.latent_dim)
         coder = constriction().stream.stack.AnsCoder(initial)
         ties = [Ties() for _ in range(2 + len(self._shifts))]
-        sizes, dearest, start = [], None, 0
+        sizes, dearest, start = [], 1, 0
+        least = coder.num_bits()
         while start < len(images):
             before = coder.num_bits()
-            size = 1 if dearest is None else int(_SHARE * before / dearest)
+            # No more than what lies above the least there was: further initial bits would be lost.
+            size = int(_SHARE * (before - least) / dearest)
             batch = images[start : start + min(max(size, 1), _BATCH)]
             codes = self._posterior(batch, start, ties[0], note=True)(asker(coder))
             # Counted in words, of which two are the coder's state.
-            taken = before - coder.num_bits() + 64
-            dearest = max(dearest or 0, taken / len(batch))
+            least = min(least, coder.num_bits())
+            dearest = max(dearest, (before - coder.num_bits() + 64) / len(batch))
             pixels, found = self.images.record(batch, codes / _STEPS)
             ties[1].update(found, start * self.images.places)
             _push(coder, pixels)

@@ -1,0 +1,170 @@
+"""Files of other versions, damaged files and strangers' files."""
+
+import io
+import struct
+import time
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+
+from tests.coding.make_kept import KEPT, METHODS
+from tests.test_mutated_files import mutated
+from vlae_tf import catalogue
+from vlae_tf.coding import Coder, ImageReader, ImageWriter, compress, decompress
+from vlae_tf.coding.container import ContainerWriter
+from vlae_tf.coding.header import Header
+
+pytest.importorskip("constriction")
+pytestmark = [pytest.mark.jax, pytest.mark.usefixtures("eager")]
+
+MUTANTS = 10_000
+
+
+@pytest.fixture(scope="module")
+def coder():
+    return Coder(KEPT / "binary", codebook_bits=6, block_size=8)
+
+
+@pytest.fixture
+def images():
+    return np.load(KEPT / "binary" / "images.npy")
+
+
+@pytest.fixture
+def data():
+    return (KEPT / "binary" / "codebook.vlae").read_bytes()
+
+
+def refused(data, coder, match):
+    with pytest.raises(ValueError, match=f"the bytes cannot be read as a .vlae file: {match}"):
+        decompress(data, coder)
+
+
+@pytest.mark.parametrize("name", ["binary", "colours"])
+def test_kept_files_are_read_and_written_as_ever(name):
+    entry = Coder(KEPT / name)
+    images = np.load(KEPT / name / "images.npy")
+    for method in METHODS:
+        kept = (KEPT / name / f"{method}.vlae").read_bytes()
+        decoded = decompress(kept, entry)
+        assert decoded.shape == images.shape and decoded.dtype == "uint8"
+        if method != "lossy":
+            np.testing.assert_array_equal(decoded, images)
+        again = Coder(entry, method, codebook_bits=6, block_size=8, verify=False)
+        assert ImageReader(kept, entry)._container.read(0) == again.encode(images[:8])
+
+
+def test_a_lossy_file_is_its_codes(coder, images):
+    lossy = Coder(coder, "lossy", codebook_bits=8, block_size=20)
+    assert len(lossy.encode(images)) == len(images)
+    first, second = (lossy.decode([lossy.encode(images)], [20]) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_damaged_files_are_errors_before_anything_is_decoded(data, coder, monkeypatch):
+    monkeypatch.setattr(Coder, "decode", lambda *_: pytest.fail("a damaged block was decoded"))
+    start = time.perf_counter()
+    tracemalloc.start()
+    for mutant in mutated(data, MUTANTS, seed=0):
+        if mutant != data:
+            with pytest.raises(ValueError, match="cannot be read as a .vlae file: it"):
+                decompress(mutant, coder)
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
+    assert time.perf_counter() - start < 60
+
+
+def test_every_bit_and_every_cut_counts(data, coder, monkeypatch):
+    monkeypatch.setattr(Coder, "decode", lambda *_: pytest.fail("a damaged block was decoded"))
+    for place in range(len(data)):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << place % 8
+        refused(bytes(flipped), coder, "it")
+        refused(data[:place], coder, "it")
+
+
+def test_blocks_of_another_file_are_an_error_and_no_images(coder, images):
+    """Whole by all CRCs but that of the pixels."""
+    file = io.BytesIO()
+    writer = ContainerWriter(file, coder.header)
+    for payload in (coder.encode(images[:8]), b"", b"\0\xff" * 200, bytes(range(1, 256))):
+        file.seek(0)
+        file.truncate()
+        writer = ContainerWriter(file, coder.header)
+        writer.write(payload, 8, pixels_crc=1)
+        writer.finish()
+        refused(file.getvalue(), coder, "(its|a) block|the images of block 0 came out other")
+
+
+def test_bits_back_of_nonsense_is_an_error(coder, images):
+    bits_back = Coder(coder, "bits-back", block_size=8)
+    payload = bits_back.encode(images[:8])
+    for wrong in (b"", b"\x01", payload[:-4], payload[4:], b"\x01\x08" + payload[2:]):
+        with pytest.raises(ValueError):
+            assert bits_back.decode([wrong], [8]).tobytes() == images[:8].tobytes()
+            raise AssertionError("nonsense decoded")
+
+
+def _with_header(data, coder, **changes):
+    """The file with another header."""
+    fields = {**vars(coder.header), **changes}
+    old = len(coder.header.to_bytes())
+    return Header(**fields).to_bytes() + data[old:]
+
+
+def test_other_versions_weights_entries_and_shapes_are_told(data, coder):
+    newer = bytearray(data)
+    struct.pack_into("<H", newer, 8, 2)
+    refused(bytes(newer), coder, "it is of version 2, and this vlae_tf reads 1")
+    other = _with_header(data, coder, weights="ab" * 32)
+    refused(other, coder, "it was made with weights of sha256 abab.* 'binary' has")
+    refused(data, None, "it was made with the entry 'binary', which is not in the zoo")
+    refused(_with_header(data, coder, image_shape=(5, 4, 1)), coder, "it holds images of shape")
+    refused(_with_header(data, coder, levels=256), coder, "it holds images of shape")
+    header = bytearray(coder.header.to_bytes())
+    header[10] = 9
+    header[-4:] = struct.pack("<I", zlib.crc32(header[:-4]))
+    refused(bytes(header) + data[len(header) :], coder, "its header has values")
+    assert "binary" not in catalogue.entries()
+
+
+def test_nothing_is_left_of_a_file_that_was_not_finished(coder, images, tmp_path):
+    path = tmp_path / "images.vlae"
+    with pytest.raises(ValueError, match="`images` must"):
+        with ImageWriter(path, coder) as writer:
+            writer.write(images)
+            writer.write(images + 1)
+    with pytest.raises(ZeroDivisionError), ImageWriter(path, coder):
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    with ImageWriter(path, coder) as writer:
+        for start in range(0, 20, 3):
+            writer.write(images[start : start + 3])
+    assert [file.name for file in tmp_path.iterdir()] == ["images.vlae"]
+    assert path.read_bytes() == (KEPT / "binary" / "codebook.vlae").read_bytes()
+
+
+def test_arguments_are_checked(coder, images):
+    for options, words in (
+        ({"method": "zip"}, "`method` must be one of 'codebook', 'bits-back', 'lossy'"),
+        ({"codebook_bits": 30}, "`codebook_bits` must be an integer"),
+        ({"block_size": 0}, "`block_size` must be an integer"),
+        ({"seed": -1}, "`seed` must be an integer"),
+        ({"candidates": 0}, "`candidates` must be an integer"),
+        ({"verify": "yes"}, "`verify` must be True or False"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            Coder(coder, **options)
+    with pytest.raises(ValueError, match="images"):
+        compress(images[:, :3], coder)
+    with ImageReader(compress(images[:1], coder), coder) as reader:
+        with pytest.raises(IndexError, match="`index` must be one of 1 images"):
+            reader[1]
+
+
+def test_a_wrong_decode_is_an_error_when_it_is_written(coder, images, monkeypatch):
+    monkeypatch.setattr(Coder, "decode", lambda *_: 1 - images[:8])
+    with pytest.raises(RuntimeError, match="does not decode to its images"):
+        coder.encode(images[:8])
