@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import logging
 import math
 import pathlib
@@ -160,4 +161,9 @@ class Models:
         # Old versions stay until a wanted one is loaded, and until their last request is answered.
         if not wanted or wanted & set(loaded):
             loaded = {version: loaded[version] for version in wanted & set(loaded)}
+        before = self._servables[model.name]
         self._servables = self._servables | {model.name: loaded}
+        if set(before) - set(loaded):
+            del before
+            # What TensorFlow loads refers to itself: it would stay until Python looks for such.
+            gc.collect()
