@@ -36,6 +36,23 @@ def whole(path):
     os.replace(temporary, path)
 
 
+@contextlib.contextmanager
+def locked(folder):
+    """Within, or until the process ends, the folder is locked; gives whether nobody else had it."""
+    import fcntl  # not on Windows
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = True
+        except BlockingIOError:
+            alone = False
+        yield alone
+    finally:
+        os.close(descriptor)
+
+
 def write_text(path, text):
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
