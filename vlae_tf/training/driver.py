@@ -7,7 +7,7 @@ import pathlib
 
 import keras
 
-from vlae_tf.checks import refuse
+from vlae_tf.checks import check_no_file, refuse
 from vlae_tf.files import load_weights, locked, write_text
 from vlae_tf.models.folder import model_config
 from vlae_tf.models.progress import TrainingProgress
@@ -146,6 +146,7 @@ def compiled_model(data, initialize=True):
 
 
 def _check_folder(out, recipe):
+    check_no_file(out, "out")
     path = out / "recipe.json"
     if not path.exists():
         return

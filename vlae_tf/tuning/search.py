@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
-from vlae_tf.checks import check_choice, check_integer, check_number, refuse
+from vlae_tf.checks import check_choice, check_integer, check_no_file, check_number, refuse
 from vlae_tf.files import PathLike, locked, read_json, write_text
 from vlae_tf.runs import Recipe, RunData
 from vlae_tf.runs.data import split_images
@@ -91,6 +91,7 @@ def tune(
         ... )  # doctest: +SKIP
     """
     out = pathlib.Path(out)
+    check_no_file(out, "out")
     objective = SearchObjective(objective, max_code_bits)
     check_choice(algorithm, "algorithm", list(_ORACLES))
     check_integer(importance_samples, "importance_samples", least=1)
