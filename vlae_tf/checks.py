@@ -105,6 +105,12 @@ def check_flag(value, name):
     return bool(value)
 
 
+def check_no_file(path, name):
+    """Raises if the `pathlib.Path` of a folder, there or to be made, leads to or through a file."""
+    if file := next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), None):
+        refuse(name, "a folder, and none of its parents a file", str(path), f"the file {file}")
+
+
 # === Shapes ===
 
 

@@ -36,6 +36,32 @@ def whole(path):
     os.replace(temporary, path)
 
 
+@contextlib.contextmanager
+def locked(folder):
+    """Within, or until the process ends, the folder is locked; gives whether nobody else had it.
+
+    Where there are no such locks, on Windows and some file systems, nobody is taken to have it.
+    """
+    if os.name == "nt":
+        yield True
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        alone = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            alone = False
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        yield alone
+    finally:
+        os.close(descriptor)
+
+
 def write_text(path, text):
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.tiny import TINY_MODEL, eagerly, run_python, write_images
+from vlae_tf.files import locked
 from vlae_tf.runs import Recipe, RunData, RunRecord, load_run
 from vlae_tf.training import train
 from vlae_tf.training.driver import compiled_model
@@ -230,6 +231,17 @@ def test_other_number_of_images(copy, run_recipe, tmp_path):
     (copy / "run.json").unlink()  # which knows the images themselves
     with pytest.raises(ValueError, match="at step 9, not .* of 2 steps: the data set"):
         train(recipe, copy, verbose=0)
+
+
+def test_a_run_is_trained_by_one_process(copy, images, run_recipe):
+    before = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
+    refused = pytest.raises(ValueError, match="`out` must be a run that no other process")
+    with locked(copy) as alone, refused:
+        assert alone
+        train(run_recipe(images), copy, verbose=0)
+    assert before == {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
+    with locked(copy) as alone:
+        assert alone
 
 
 # === Starting ===

@@ -18,6 +18,7 @@ from keras_tuner.src.distribute import oracle_chief
 from PIL import Image
 
 import vlae_tf
+from vlae_tf.files import locked
 from vlae_tf.runs import Recipe
 from vlae_tf.tuning import recipe_tuner, tune
 
@@ -331,6 +332,13 @@ def test_data_without_a_validation_split(recipe, tmp_path):
     with pytest.raises(ValueError, match="validation"):
         tune(other, CHOICES, tmp_path / "search", **SMALL)
     assert not (tmp_path / "search").exists()
+
+
+def test_a_folder_is_searched_by_one_process(searched, recipe):
+    out, _ = searched
+    with locked(out) as alone, pytest.raises(ValueError, match="`out` must be a folder in which"):
+        assert alone
+        tune(recipe, CHOICES, out, command="a test", **SMALL)
 
 
 def test_folder_of_another_search(searched, recipe):

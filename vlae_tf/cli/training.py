@@ -76,14 +76,18 @@ def train(
     changes = {"epochs": epochs, "dtype": dtype, "seed": seed, "dataset": dataset}
     chosen = chosen.replace(**{k: v for k, v in changes.items() if v is not None})
     _tell_of_slow_policy(chosen.dtype)
-    training.train(
-        chosen,
-        out,
-        data_dir=data_dir,
-        tensorboard=tensorboard,
-        verbose=2 if quiet else 1,
-        command=command_line(),
-    )
+    try:
+        training.train(
+            chosen,
+            out,
+            data_dir=data_dir,
+            tensorboard=tensorboard,
+            verbose=2 if quiet else 1,
+            command=command_line(),
+        )
+    except KeyboardInterrupt:
+        console.print("Interrupted. The same command continues after the last whole epoch.")
+        raise
     console.print(f"Averaged weights, history and recipe are in {out}")
 
 

@@ -1,13 +1,13 @@
 """Folders of versions: each one whole, or not there."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
 import uuid
 
 from vlae_tf.checks import check_integer
+from vlae_tf.files import locked
 
 _HIDDEN = ".writing-"
 # Seconds after which an export has locked its folder.
@@ -42,7 +42,7 @@ def write_version(folder, version, write):
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         temporary.mkdir(parents=True)
         _clear(folder)
-        with _lock(temporary):
+        with locked(temporary):
             write(temporary)
             return _rename(temporary, folder, version)
     except BaseException as error:
@@ -60,26 +60,13 @@ def write_version(folder, version, write):
         ) from error
 
 
-@contextlib.contextmanager
-def _lock(path):
-    """Within, the folder is locked, until the process ends; gives whether nobody else had it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(descriptor)
-
-
 def _clear(folder):
     """Takes away what an export that was killed has left behind."""
     for path in folder.glob(f"{_HIDDEN}*"):
         with contextlib.suppress(OSError):
             # One that has just begun may not have locked its folder yet.
             old = time.time() - path.stat().st_mtime > _BEGINNING
-            with _lock(path) as dead:
+            with locked(path) as dead:
                 if dead and old:
                     shutil.rmtree(path)
 

@@ -7,7 +7,8 @@ import pathlib
 
 import keras
 
-from vlae_tf.files import load_weights, write_text
+from vlae_tf.checks import check_no_file, refuse
+from vlae_tf.files import load_weights, locked, write_text
 from vlae_tf.models.folder import model_config
 from vlae_tf.models.progress import TrainingProgress
 from vlae_tf.records import read_history
@@ -51,8 +52,8 @@ def train(
         The trained `VLAE`, with averaged weights.
 
     Raises:
-        ValueError: if `out` holds a run of another recipe or a damaged checkpoint, or for images
-            that the model does not take.
+        ValueError: if `out` holds a run of another recipe or a damaged checkpoint, or another
+            process is training there, or for images that the model does not take.
         FloatingPointError: if the loss or a gradient is no longer finite.
 
     Example:
@@ -87,40 +88,43 @@ def train(
 
     checkpoint = Checkpoint(out)
     model = compiled_model(data, initialize=not checkpoint.latest.exists())
-    epoch = checkpoint.restore(model, data.steps_per_epoch)
-
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "recipe.json", recipe.to_json())
-    write_text(out / "config.json", model_config(model))
-    _forget_epochs_from(out / "history.csv", epoch)
-    history = keras.callbacks.CSVLogger(out / "history.csv", append=True)
-    try:
-        model.fit(
-            **data.fit_arguments(initial_epoch=epoch),
-            initial_epoch=epoch,
-            epochs=recipe.epochs,
-            verbose=verbose,
-            callbacks=[
-                # On JAX a look at the weights stops the machine from working ahead.
-                NaNGuard(every=100 if keras.backend.backend() == "jax" else 1),
-                AveragedEvaluation(),
-                *([CollapseWarning()] if model.has_code else []),
-                *_clustering(data),
-                *extra,
-                history,
-                RunRecord(out, command, recipe.initial_weights, **facts),
-                checkpoint,
-                TrainingProgress(images=len(data.images)),
-                *callbacks,
-            ],
-        )
-    except OSError as error:
-        if error.errno == errno.ENOSPC and error.filename is None:
-            error.filename = str(out / "history.csv")
-        raise
-    finally:
-        if history.csv_file:
-            history.csv_file.close()  # Keras leaves it open when training ends with an error
+    with locked(out) as alone:
+        if not alone:
+            refuse("out", "a run that no other process is training", str(out))
+        epoch = checkpoint.restore(model, data.steps_per_epoch)
+
+        write_text(out / "recipe.json", recipe.to_json())
+        write_text(out / "config.json", model_config(model))
+        _forget_epochs_from(out / "history.csv", epoch)
+        history = keras.callbacks.CSVLogger(out / "history.csv", append=True)
+        try:
+            model.fit(
+                **data.fit_arguments(initial_epoch=epoch),
+                initial_epoch=epoch,
+                epochs=recipe.epochs,
+                verbose=verbose,
+                callbacks=[
+                    # On JAX a look at the weights stops the machine from working ahead.
+                    NaNGuard(every=100 if keras.backend.backend() == "jax" else 1),
+                    AveragedEvaluation(),
+                    *([CollapseWarning()] if model.has_code else []),
+                    *_clustering(data),
+                    *extra,
+                    history,
+                    RunRecord(out, command, recipe.initial_weights, **facts),
+                    checkpoint,
+                    TrainingProgress(images=len(data.images)),
+                    *callbacks,
+                ],
+            )
+        except OSError as error:
+            if error.errno == errno.ENOSPC and error.filename is None:
+                error.filename = str(out / "history.csv")
+            raise
+        finally:
+            if history.csv_file:
+                history.csv_file.close()  # Keras leaves it open when training ends with an error
     return model
 
 
@@ -142,6 +146,7 @@ def compiled_model(data, initialize=True):
 
 
 def _check_folder(out, recipe):
+    check_no_file(out, "out")
     path = out / "recipe.json"
     if not path.exists():
         return

@@ -7,8 +7,8 @@ import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
-from vlae_tf.checks import check_choice, check_integer, check_number, refuse
-from vlae_tf.files import PathLike, read_json, write_text
+from vlae_tf.checks import check_choice, check_integer, check_no_file, check_number, refuse
+from vlae_tf.files import PathLike, locked, read_json, write_text
 from vlae_tf.runs import Recipe, RunData
 from vlae_tf.runs.data import split_images
 from vlae_tf.tuning.recipe_tuner import RecipeTuner, TimeIsUp
@@ -91,6 +91,7 @@ def tune(
         ... )  # doctest: +SKIP
     """
     out = pathlib.Path(out)
+    check_no_file(out, "out")
     objective = SearchObjective(objective, max_code_bits)
     check_choice(algorithm, "algorithm", list(_ORACLES))
     check_integer(importance_samples, "importance_samples", least=1)
@@ -124,29 +125,33 @@ def tune(
         "evaluation": evaluation,
     }
     _check_folder(out, settings, write=role != "worker")
-    oracle = _ORACLES[algorithm](
-        objective=objective.keras_tuner_objective,
-        hyperparameters=space.hyper_parameters(),
-        max_trials=max_trials or (None if algorithm == "grid" else 10),
-        allow_new_entries=False,
-        seed=seed + 1,  # keras-tuner takes 0 for none
-        max_consecutive_failed_trials=None,
-    )
-    oracle.verbose = 0  # the tuner says what a reader needs
-    tuner = RecipeTuner(
-        oracle, space, objective, out, evaluation, max_minutes, data_dir, verbose, say, command
-    )
-    with contextlib.suppress(TimeIsUp):
-        tuner.search()
-    if role == "worker":
-        return None
-    trials = [
-        TrialResult.of(trial, pathlib.Path(tuner.get_trial_dir(number)), space)
-        for number, trial in sorted(oracle.trials.items(), key=lambda item: int(item[0]))
-    ]
-    results = SearchResults(trials, space, objective)
-    write_report(out, recipe, results, settings, command, data_dir)
-    return results
+    with contextlib.ExitStack() as held:
+        # Workers share the folder with their chief.
+        if role != "worker" and not held.enter_context(locked(out)):
+            refuse("out", "a folder in which no other process searches", str(out))
+        oracle = _ORACLES[algorithm](
+            objective=objective.keras_tuner_objective,
+            hyperparameters=space.hyper_parameters(),
+            max_trials=max_trials or (None if algorithm == "grid" else 10),
+            allow_new_entries=False,
+            seed=seed + 1,  # keras-tuner takes 0 for none
+            max_consecutive_failed_trials=None,
+        )
+        oracle.verbose = 0  # the tuner says what a reader needs
+        tuner = RecipeTuner(
+            oracle, space, objective, out, evaluation, max_minutes, data_dir, verbose, say, command
+        )
+        with contextlib.suppress(TimeIsUp):
+            tuner.search()
+        if role == "worker":
+            return None
+        trials = [
+            TrialResult.of(trial, pathlib.Path(tuner.get_trial_dir(number)), space)
+            for number, trial in sorted(oracle.trials.items(), key=lambda item: int(item[0]))
+        ]
+        results = SearchResults(trials, space, objective)
+        write_report(out, recipe, results, settings, command, data_dir)
+        return results
 
 
 def _role():
