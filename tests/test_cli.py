@@ -21,6 +21,8 @@ COMMANDS = (
     ["evaluate"],
     ["sample"],
     ["reconstruct"],
+    ["compress"],
+    ["decompress"],
     ["probe"],
     ["rungs"],
     ["lossy"],

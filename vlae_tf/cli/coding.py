@@ -27,7 +27,7 @@ def compress(
     ] = False,
     codebook_bits: Annotated[
         int, typer.Option(help="Bits of the code, if it is one of a book.")
-    ] = 12,
+    ] = 14,
     batch_size: Annotated[
         int | None, typer.Option(help="Images that are coded, and read, together.")
     ] = None,
