@@ -22,6 +22,8 @@ COMMANDS = (
     ["sample"],
     ["reconstruct"],
     ["gibbs"],
+    ["compress"],
+    ["decompress"],
     ["probe"],
     ["rungs"],
     ["lossy"],

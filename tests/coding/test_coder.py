@@ -10,7 +10,7 @@ from vlae_tf.coding import Coder, ImageReader, compress, decompress
 from vlae_tf.models.importance import importance_weighted_terms
 
 pytest.importorskip("constriction")
-pytestmark = [pytest.mark.jax, pytest.mark.usefixtures("eager")]
+pytestmark = pytest.mark.usefixtures("eager")
 
 OPTIONS = {"codebook_bits": 3, "candidates": 4, "verify": False}
 

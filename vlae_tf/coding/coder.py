@@ -30,7 +30,8 @@ class Coder:
             whose model is then used.
         method: "codebook", "bits-back", "lossy" (the code alone), or None: bits-back for colours if
             the entry's posterior and prior allow it, else a codebook.
-        codebook_bits: k, the logarithm of the number of codes in the book.
+        codebook_bits: k, the logarithm of the number of codes in the book: 14 gave the shortest
+            files of validation images of mnist_static, of 8, 10, 12, 14 and 16.
         seed: seed of the book.
         block_size: number of images of a block, which are coded and read together; by default that
             of the method.
@@ -55,7 +56,7 @@ class Coder:
         self,
         entry,
         method=None,
-        codebook_bits=12,
+        codebook_bits=14,
         seed=0,
         block_size=None,
         candidates=16,

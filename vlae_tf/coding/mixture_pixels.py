@@ -35,7 +35,7 @@ class MixturePixels:
         >>> def ask(probabilities, least):
         ...     return probabilities > 2**23
         >>> MixturePixels(1, 1).code(np.array([[0, 4096, -512]]), 0, {}, ask)
-        array([191])
+        array([192])
 
     Reference:
         Salimans et al., "PixelCNN++", 2017, equations 1 to 3.

@@ -47,8 +47,8 @@ def exponentials():
 
 @functools.cache
 def inverse_scales():
-    """exp(-n / 256), in 2^-30, as float64; n + 1792 is the place in the table, to n = 2048."""
-    return np.round(np.exp(-np.arange(-7 * FINE, 8 * FINE + 1) / FINE) * 2.0**30) / 2.0**30
+    """exp(-n / 256), in 2^-18, as float64; n + 1792 is the place in the table, to n = 2048."""
+    return np.round(np.exp(-np.arange(-7 * FINE, 8 * FINE + 1) / FINE) * 2.0**18) / 2.0**18
 
 
 @functools.cache

@@ -1,0 +1,65 @@
+"""`vlae-tf compress` and `decompress`."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from tests.coding.make_kept import KEPT
+from vlae_tf import cli
+from vlae_tf.datasets import load_arrays
+
+pytest.importorskip("constriction")
+pytestmark = pytest.mark.usefixtures("eager")
+
+
+def run(*arguments):
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def entries(tmp_path, monkeypatch):
+    """A zoo of one's own, in which the kept entries are."""
+    for name in ("binary", "colours"):
+        shutil.copytree(KEPT / name, tmp_path / "zoo" / name)
+    monkeypatch.setenv("VLAE_TF_ZOO", str(tmp_path / "zoo"))
+    return tmp_path
+
+
+def test_a_folder_of_pictures_goes_in_and_comes_out(entries):
+    images = np.load(KEPT / "colours" / "images.npy")[:5]
+    (entries / "pictures").mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(entries / "pictures" / f"{number}.png")
+    out = entries / "pictures.vlae"
+    told = run("compress", entries / "pictures", "--entry", "colours", "--out", out)
+    assert "5 images are in" in told and f"{out.stat().st_size} bytes" in told
+    run("decompress", out, "--out", entries / "again")
+    np.testing.assert_array_equal(load_arrays(entries / "again"), images)
+    options = ["--index", 3, "--index", 0]
+    run("decompress", out, "--out", entries / "two.npy", *options)
+    np.testing.assert_array_equal(np.load(entries / "two.npy"), images[[3, 0]])
+    with pytest.raises(ValueError, match="`out` must be a new folder"):
+        run("decompress", out, "--out", entries / "again")
+    with pytest.raises(ValueError, match="`index` must be one of the numbers of 5 images"):
+        run("decompress", out, "--out", entries / "five", "--index", 5)
+    names = {"zoo", "pictures", "pictures.vlae", "again", "two.npy"}
+    assert {path.name for path in entries.iterdir()} == names
+
+
+def test_binary_images_are_black_and_white(entries):
+    images = KEPT / "binary" / "images.npy"
+    out = entries / "images.vlae"
+    options = ["--codebook-bits", 6, "--batch-size", 8]
+    run("compress", images, "--entry", "binary", "--out", out, *options)
+    assert out.read_bytes() == (KEPT / "binary" / "codebook.vlae").read_bytes()
+    run("decompress", out, "--out", entries / "again")
+    np.testing.assert_array_equal(load_arrays(entries / "again"), 255 * np.load(images))
+    run("compress", images, "--entry", "binary", "--out", out, *options, "--lossy")
+    assert out.read_bytes() == (KEPT / "binary" / "lossy.vlae").read_bytes()
