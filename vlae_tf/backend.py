@@ -175,13 +175,36 @@ def on_host(function, tensors, like):
     return tf.ensure_shape(outputs, like.shape)
 
 
-def compiled(model, function):
+def _graph(function, **options):
+    return tf.function(function, reduce_retracing=True, autograph=False, **options)
+
+
+class _AnyRows:
+    """A function of arrays, traced at its first call, of whatever number of rows."""
+
+    def __init__(self, function):
+        self._function, self._traced = function, None
+
+    def __call__(self, *rows):
+        if self._traced is None:
+            specs = [tf.TensorSpec((None, *row.shape[1:]), row.dtype) for row in rows]
+            self._traced = _graph(self._function, input_signature=specs)
+        return self._traced(*rows)
+
+
+def compiled(model, function, any_rows=False):
     """`function(*tensors)`, which may use `model`'s variables, compiled for the backend in use.
 
     The variables are read at each call, so that weights loaded or trained later are the ones used.
+
+    Args:
+        model: the model.
+        function: function of tensors.
+        any_rows: whether TensorFlow traces it for any number of rows at once, and not again for
+            each new number of them. What has one size alone is faster without.
     """
     if BACKEND == "tensorflow":
-        return tf.function(function, reduce_retracing=True, autograph=False)
+        return _AnyRows(function) if any_rows else _graph(function)
 
     @jax.jit
     def stateless(values, *tensors):
