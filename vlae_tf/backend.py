@@ -102,6 +102,30 @@ def set_apart(tensor):
     return tf.ensure_shape(tensor, tensor.shape) if BACKEND == "tensorflow" else tensor
 
 
+def kept_at_random(tensor, rate, seed):
+    """A tensor's mask of dropout: 0 with probability `rate`, rounded to a multiple of 2^-16, and
+    else what makes its mean 1.
+
+    Args:
+        tensor: what the mask is for, whose shape and dtype it has.
+        rate: probability, below 1.
+        seed: two integers, a state of a `keras.random.SeedGenerator`.
+    """
+    threshold = min(round(rate * 2**16), 2**16 - 1)
+    if BACKEND == "jax":
+        bits = jax.random.bits(jax.random.wrap_key_data(seed), tensor.shape, "uint16")
+    else:
+        size, seed = tf.size(tensor), tf.cast(seed, tf.int32)
+        # Two numbers of 16 bits in each word, of a generator that is the same on all devices.
+        words = tf.random.stateless_uniform(
+            [(size + 1) // 2], seed, None, None, tf.uint32, alg="philox"
+        )
+        bits = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:size]
+        bits = tf.reshape(bits, tf.shape(tensor))
+    kept = keras.ops.cast(keras.ops.cast(bits, "int32") >= threshold, tensor.dtype)
+    return kept * keras.ops.cast(1.0 / (1.0 - threshold / 2**16), tensor.dtype)
+
+
 def unshare(variables):
     """Gives each variable a buffer of its own, where the backend cannot train on a shared one.
 
