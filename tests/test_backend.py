@@ -39,3 +39,17 @@ def test_another_backend_is_refused_by_name(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(ImportError, match="'tensorflow' or 'jax'.*KERAS_BACKEND='torch'"):
         runpy.run_path(backend.__file__)
+
+
+@pytest.mark.skipif(backend.BACKEND != "tensorflow", reason="JAX compiles for a shape")
+def test_any_number_of_rows_is_traced_once():
+    traced = []
+
+    def total(rows):
+        traced.append(rows.shape)
+        return ops.sum(rows, axis=-1)
+
+    run = compiled(keras.Layer(), total, any_rows=True)
+    for count in (1, 5, 2):
+        np.testing.assert_array_equal(run(np.ones((count, 3), "float32")), np.full(count, 3.0))
+    assert [tuple(shape) for shape in traced] == [(None, 3)]

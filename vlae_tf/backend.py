@@ -110,6 +110,30 @@ def set_apart(tensor):
     return tf.ensure_shape(tensor, tensor.shape) if BACKEND == "tensorflow" else tensor
 
 
+def kept_at_random(tensor, rate, seed):
+    """A tensor's mask of dropout: 0 with probability `rate`, rounded to a multiple of 2^-16, and
+    else what makes its mean 1.
+
+    Args:
+        tensor: what the mask is for, whose shape and dtype it has.
+        rate: probability, below 1.
+        seed: two integers, a state of a `keras.random.SeedGenerator`.
+    """
+    threshold = min(round(rate * 2**16), 2**16 - 1)
+    if BACKEND == "jax":
+        bits = jax.random.bits(jax.random.wrap_key_data(seed), tensor.shape, "uint16")
+    else:
+        size, seed = tf.size(tensor), tf.cast(seed, tf.int32)
+        # Two numbers of 16 bits in each word, of a generator that is the same on all devices.
+        words = tf.random.stateless_uniform(
+            [(size + 1) // 2], seed, None, None, tf.uint32, alg="philox"
+        )
+        bits = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:size]
+        bits = tf.reshape(bits, tf.shape(tensor))
+    kept = keras.ops.cast(keras.ops.cast(bits, "int32") >= threshold, tensor.dtype)
+    return kept * keras.ops.cast(1.0 / (1.0 - threshold / 2**16), tensor.dtype)
+
+
 def unshare(variables):
     """Gives each variable a buffer of its own, where the backend cannot train on a shared one.
 
@@ -183,13 +207,36 @@ def on_host(function, tensors, like):
     return tf.ensure_shape(outputs, like.shape)
 
 
-def compiled(model, function):
+def _graph(function, **options):
+    return tf.function(function, reduce_retracing=True, autograph=False, **options)
+
+
+class _AnyRows:
+    """A function of arrays, traced at its first call, of whatever number of rows."""
+
+    def __init__(self, function):
+        self._function, self._traced = function, None
+
+    def __call__(self, *rows):
+        if self._traced is None:
+            specs = [tf.TensorSpec((None, *row.shape[1:]), row.dtype) for row in rows]
+            self._traced = _graph(self._function, input_signature=specs)
+        return self._traced(*rows)
+
+
+def compiled(model, function, any_rows=False):
     """`function(*tensors)`, which may use `model`'s variables, compiled for the backend in use.
 
     The variables are read at each call, so that weights loaded or trained later are the ones used.
+
+    Args:
+        model: the model.
+        function: function of tensors.
+        any_rows: whether TensorFlow traces it for any number of rows at once, and not again for
+            each new number of them. What has one size alone is faster without.
     """
     if BACKEND == "tensorflow":
-        return tf.function(function, reduce_retracing=True, autograph=False)
+        return _AnyRows(function) if any_rows else _graph(function)
 
     @jax.jit
     def stateless(values, *tensors):

@@ -1,7 +1,6 @@
-import keras
-
 from vlae_tf.checks import check_flag, check_number
 from vlae_tf.layers.configured_layer import ConfiguredLayer
+from vlae_tf.layers.dropout import Dropout
 
 
 class CompositeLayer(ConfiguredLayer):
@@ -23,7 +22,7 @@ class CompositeLayer(ConfiguredLayer):
         self.seed = seed
         self._drop = None
         if self.dropout:
-            self._drop = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+            self._drop = Dropout(dropout, seed=seed, dtype=self.dtype_policy)
 
     def _options(self):
         """The arguments that every layer inside is given."""

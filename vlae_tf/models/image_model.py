@@ -171,10 +171,10 @@ class ImageModel(keras.Model):
 
     # === Compiled functions ===
 
-    def compiled_function(self, name, function):
+    def compiled_function(self, name, function, any_rows=False):
         """`function` on tensors, compiled at the first call with this name."""
         if name not in self._compiled_functions:
-            self._compiled_functions[name] = compiled(self, function)
+            self._compiled_functions[name] = compiled(self, function, any_rows)
         return self._compiled_functions[name]
 
     def run_rows(self, name, function, *rows, batch_size=128, verbose=0):
@@ -182,7 +182,7 @@ class ImageModel(keras.Model):
 
         With `verbose=1` a line on the terminal tells how many rows are done.
         """
-        run, count = self.compiled_function(name, function), len(rows[0])
+        run, count = self.compiled_function(name, function, any_rows=True), len(rows[0])
         progress, batches = Progress(name, count, verbose), []
         for start in range(0, count, batch_size):
             batch = run(*(row[start : start + batch_size] for row in rows))
