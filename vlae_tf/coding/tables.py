@@ -4,7 +4,7 @@ A network's outputs differ between machines by about 1e-13, and a decoder must h
 of the encoder. So the outputs are rounded to a grid (`rounding.py`), and all that follows is made
 of whole numbers, of sums, products and quotients of float64, which IEEE 754 fixes to the last bit,
 and of the tables here. A table is made by functions that may differ in the last bit, but no entry
-lies where that would round it to another whole number (tests/coding/test_tables.py).
+lies where that would round it to another whole number (tests/coding/test_frequency_tables.py).
 """
 
 import functools
