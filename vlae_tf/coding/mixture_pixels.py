@@ -19,7 +19,8 @@ class MixturePixels:
 
         P(x < i) = sum_k w_k F((i - 1/2 - m_k) / s_k) + i 2^-32,    up to a factor
 
-    with weights w in 2^-20 and F in 2^-28; the last term gives each level a mass.
+    with weights w in 2^-20 and F in 2^-28; the last term gives each level a mass. The channels
+    share their component: given the channels before, w_k is multiplied by their masses.
 
     Args:
         channels: number of channels of a pixel.
@@ -64,29 +65,49 @@ class MixturePixels:
             part.reshape(*part.shape[:-1], -1, count)
             for part in np.split(parameters, np.cumsum([1, channels, channels]) * count, axis=-1)
         )
-        # In the unit of a level, and each sum in one order.
+        # In the unit of a level.
         means = (means / _MEANS + 1.0) * 127.5
-        loc = means[..., channel, :]
-        for other, values in sorted(before.items()):
-            pair = channel * (channel - 1) // 2 + other
-            tangents = hyperbolic_tangents()
-            half = len(tangents) // 2
-            coupling = tangents[np.clip(coefficients[..., pair, :], -half, half) + half]
-            loc = loc + coupling * (values[..., None] - means[..., other, :])
-        table = inverse_scales()
-        least = -7 * FINE
-        place = np.clip(scales[..., channel, :], least, least + len(table) - 1) - least
-        inverse = table[place] * (1.0 / 127.5)
         distance = logits.max(axis=(-2, -1), keepdims=True) - logits
         weights = exponentials()[np.minimum(distance, len(exponentials()) - 1)][..., 0, :]
+        # A component that made the channels before probable weighs more.
+        for other in range(channel):
+            u = _arguments(other, before, means, scales, coefficients)
+            values = before[other][..., None]
+            upper = np.where(values == self.levels - 1, MASS, cumulative("logistic", u(values + 1)))
+            lower = np.where(values == 0, 0, cumulative("logistic", u(values)))
+            weights = _weighed(weights, upper - lower)
+        u = _arguments(channel, before, means, scales, coefficients)
         total = weights.sum(axis=-1) * MASS
         floor = np.maximum(total >> 32, 1)
 
         def mass(level):
             if np.ndim(level) == 0:
                 return total + self.levels * floor if level else np.zeros_like(total)
-            u = ((level - 0.5)[..., None] - loc) * inverse
-            inside = (weights * cumulative("logistic", u)).sum(axis=-1)
+            inside = (weights * cumulative("logistic", u(level[..., None]))).sum(axis=-1)
             return inside + level * floor
 
         return bisected(mass, self.levels, ask, logits.shape[:-2])
+
+
+def _arguments(channel, before, means, scales, coefficients):
+    """A function of levels, to the arguments of F at the lower edges of them in a channel."""
+    loc = means[..., channel, :]
+    # Each sum in one order.
+    for other in range(channel):
+        pair = channel * (channel - 1) // 2 + other
+        half = len(hyperbolic_tangents()) // 2
+        place = np.clip(coefficients[..., pair, :], -half, half) + half
+        coupling = hyperbolic_tangents()[place]
+        loc = loc + coupling * (before[other][..., None] - means[..., other, :])
+    least, table = -7 * FINE, inverse_scales()
+    place = np.clip(scales[..., channel, :], least, least + len(table) - 1) - least
+    inverse = table[place] * (1.0 / 127.5)
+    return lambda level: (level - 0.5 - loc) * inverse
+
+
+def _weighed(weights, masses):
+    """Weights times masses, whole numbers of which the largest is 2^20."""
+    product = (weights * masses).astype("float64")
+    largest = product.max(axis=-1, keepdims=True)
+    weighed = np.floor(product * (1 << 20) / np.maximum(largest, 1.0)).astype("int64")
+    return np.where(largest > 0, weighed, weights)
