@@ -83,6 +83,8 @@ def main():
         )
         for folder in ends:
             turn(folder, None)
+    for end in ends.values():
+        end.send("")
     Console().print(table)
 
 
@@ -97,6 +99,8 @@ def serve(pipe, folder):
     model = None
     while True:
         name = pipe.recv()
+        if name == "":
+            return
         if name is None:
             model = None
             pipe.send(None)
