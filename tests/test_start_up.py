@@ -58,7 +58,7 @@ def test_a_command_that_needs_no_model_is_quick(arguments, words):
     assert done.returncode or done.stderr == ""
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     # Half a second, on a machine that is free; TensorFlow alone takes five.
-    assert seconds < 2 * 0.5
+    assert seconds < 3 * 0.5
 
 
 def test_tables_of_a_terminal_have_whole_names_at_80_columns():

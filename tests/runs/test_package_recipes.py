@@ -40,7 +40,7 @@ def test_sizes_are_those_of_the_models():
 
 
 def test_every_recipe_can_be_shipped_with_its_settings():
-    relatives = ("_iwae", "_ladder", *INFERENCE)
+    relatives = ("_iwae", "_ladder", "_sequential", *INFERENCE)
     for name in Recipe.names():
         recipe = Recipe.load(name)
         fully_connected = any(part in name for part in relatives)

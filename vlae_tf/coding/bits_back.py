@@ -143,7 +143,7 @@ class BitsBack:
 
     def _posterior(self, images, start, ties, note=False):
         """A function of an `ask` to the codes that it gives, int64, in `_STEPS` a unit."""
-        run = self.model.compiled_function("coding_gaussian", self._parameters)
+        run = self.model.compiled_function("coding_gaussian", self._parameters, any_rows=True)
         numbers = ops.convert_to_numpy(run(images.astype("float64"))) * _FINE
         place = start * numbers[0].size
         if note:
@@ -159,7 +159,8 @@ class BitsBack:
         return ops.concatenate([q.center(), q.spread()], axis=-1)
 
     def _shift(self, index, codes):
-        run = self.model.compiled_function(f"coding_shift_{index}", self._shifts[index])
+        shift = self._shifts[index]
+        run = self.model.compiled_function(f"coding_shift_{index}", shift, any_rows=True)
         return ops.convert_to_numpy(run(codes / _STEPS)) * _STEPS
 
     def _transformed(self, index, noise, ties):

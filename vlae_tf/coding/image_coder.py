@@ -103,6 +103,7 @@ class ImageCoder:
             lambda code, images: self.model.likelihood_family(
                 self.model.decoder(code), ops.cast(images, "float64")
             ),
+            any_rows=True,
         )
         outputs = ops.convert_to_numpy(run(code, images))
         return outputs.reshape(len(images), -1, outputs.shape[-1])

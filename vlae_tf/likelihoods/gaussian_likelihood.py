@@ -62,8 +62,9 @@ class GaussianLikelihood(FactorisedLikelihood):
 
     def distribution(self, maps, training=False):
         """The `FactorisedGaussian` given the decoder's maps."""
+        means = self(maps) / self._unit
         scale = ops.sqrt(self.variance()) / self._unit
-        return FactorisedGaussian(self(maps) / self._unit, scale, self.levels)
+        return FactorisedGaussian(means, scale, self.levels)
 
     def residual_and_weight(self, outputs, images):
         """First and minus second derivative of log p(x | z) by each mean g: (x/255 - g) / s^2 and

@@ -105,7 +105,7 @@ class MLPDecoder(MLP):
         tangents = None
         for layer in self._stack:
             inputs = ops.matmul(inputs, layer.kernel) + full_precision(layer.bias)
-            slope = ops.where(inputs > 0, above, below)
+            slope = ops.cast(ops.where(inputs > 0, above, below), inputs.dtype)
             inputs = inputs * slope
             # The first layer sees the unit vectors, whose images are the rows of its kernel.
             tangents = layer.kernel[None] if tangents is None else _times(tangents, layer.kernel)
