@@ -70,15 +70,6 @@ class Conv2D(KernelLayer):
             )
         return super()._column(column, cache)
 
-    def of_conditioning(self, maps, cache=None):
-        """A 1x1 convolution without bias of what an image is drawn under, also along a wavefront.
-
-        There the layers that look at the same maps make one product.
-        """
-        if cache is None:
-            return self(maps)
-        return cache.product(maps, lambda: self._tap(0, 0), self._product)
-
     def compute_output_shape(self, input_shape):
         sizes = [
             None if size is None else -(-size // self.strides) * self.upsample

@@ -63,10 +63,10 @@ class GatedMaskedBlock(CompositeLayer):
     def call(self, inputs, conditioning=None, training=False, cache=None):
         h = self._first(elu(inputs), cache=cache)
         if conditioning is not None:
-            h = h + self._first_condition.of_conditioning(conditioning, cache)
+            h = h + self._first_condition(conditioning, cache=cache)
         h = self._second(self._dropped(ops.elu(h), training), cache=cache)
         if conditioning is not None:
-            h = h + self._second_condition.of_conditioning(conditioning, cache)
+            h = h + self._second_condition(conditioning, cache=cache)
         a, b = gate_halves(h, self.groups)
         return inputs + a * sigmoid(b)
 

@@ -78,7 +78,7 @@ class GatedStackBlock(CompositeLayer):
         here = cache and cache.ahead(0)
         vertical = self._vertical(vertical, cache=cache)
         if conditioning is not None:
-            vertical = vertical + self._vertical_condition.of_conditioning(conditioning, cache)
+            vertical = vertical + self._vertical_condition(conditioning, cache=cache)
         link = self._link(vertical, cache=cache)
         if cache is not None:
             link = cache.delay(link, cache.lead)
@@ -86,7 +86,7 @@ class GatedStackBlock(CompositeLayer):
         if conditioning is not None:
             if cache is not None:
                 conditioning = cache.delay(conditioning, cache.lead)
-            horizontal = horizontal + self._horizontal_condition.of_conditioning(conditioning, here)
+            horizontal = horizontal + self._horizontal_condition(conditioning, cache=here)
         return _gate(vertical), skip + self._output(_gate(horizontal, self.groups), cache=here)
 
     def compute_output_shape(self, vertical_shape, horizontal_shape, conditioning_shape=None):

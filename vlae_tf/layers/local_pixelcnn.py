@@ -75,7 +75,7 @@ class LocalPixelCNN(StackedPixelCNN):
     def call(self, inputs, conditioning=None, training=False, cache=None):
         h = self._first(inputs, cache=cache)
         if conditioning is not None:
-            h = h + self._condition.of_conditioning(conditioning, cache)
+            h = h + self._condition(conditioning, cache=cache)
         for block in self._blocks:
             h = block(h, conditioning, training=training, cache=cache)
         return self._output(elu(h), cache=cache)

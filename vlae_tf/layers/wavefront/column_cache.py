@@ -2,8 +2,6 @@ import copy
 
 from keras import ops
 
-from vlae_tf.backend import split_sizes
-
 
 class ColumnCache:
     """What the layers of a PixelCNN remember while it runs along the wavefront of an image.
@@ -43,8 +41,6 @@ class ColumnCache:
         self._first = first
         self._constants = []
         self._prepared = first and iter(first._constants)
-        self._matrices = {}
-        self._products = {}
 
     def ahead(self, steps):
         """The same cache, for columns that lie `steps` ahead."""
@@ -58,27 +54,6 @@ class ColumnCache:
             return next(self._prepared)
         self._constants.append(make())
         return self._constants[-1]
-
-    def join(self):
-        """Joins the matrices of the first run that `product` multiplies the same column by."""
-        self._matrices = {
-            lead: (ops.concatenate(matrices, axis=-1), [m.shape[-1] for m in matrices])
-            for lead, matrices in self._matrices.items()
-        }
-
-    def product(self, column, matrix, multiply):
-        """`multiply(column, matrix())`, of the column of conditioning at this lead.
-
-        All its products are made as one: there are many, and each is small.
-        """
-        if self._first is None:
-            matrices = self._matrices.setdefault(self.lead, [])
-            matrices.append(matrix())
-            return multiply(column, matrices[-1])
-        if self.lead not in self._products:
-            joint, sizes = self._first._matrices[self.lead]
-            self._products[self.lead] = iter(split_sizes(multiply(column, joint), sizes))
-        return next(self._products[self.lead])
 
     def history(self, column, steps):
         """`[column, the one before, ...]`, back to `steps` steps ago; zeros before the first."""

@@ -66,7 +66,6 @@ def draw(network, outputs, conditioning, choose, inputs, channels):
     blank = _blank(columns[1][0], channels)
     first = ColumnCache(front.slope, lambda lead: masks(lead)[0])
     run(first, blank, blank, columns[0][0])
-    first.join()
     carry = blank, [ops.zeros_like(column) for column in first.state]
     _, drawn = scan(step, carry, [*columns, *map(masks, first.masks)], blank.dtype)
     return front.images(drawn[ahead:])
