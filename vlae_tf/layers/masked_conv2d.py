@@ -124,15 +124,14 @@ class MaskedConv2D(KernelLayer):
         products = []
         for row in np.flatnonzero(mask.any(axis=1)):
             taps = np.flatnonzero(mask[row])
-            matrix = cache.constant(
-                lambda row=row, taps=taps: ops.concatenate([self._tap(row, t) for t in taps])
-            )
-            columns = ops.concatenate([history[steps] for steps in ago[row, taps]], axis=-1)
-            products.append(_rolled(self._product(columns, matrix), up - row))
+            matrices = cache.constant(lambda row=row, taps=taps: [self._tap(row, t) for t in taps])
+            columns = [history[steps] for steps in ago[row, taps]]
+            products.append(_rolled(self._sum_of_products(columns, matrices), up - row))
         if self.mask_type == "A" and self.groups > 1:
             # The channels before, of the pixels that are being drawn.
             own = cache.constant(lambda: self._tap(up, left))
-            products.append(self._product(ops.cast(cache.current, self.compute_dtype), own))
+            current = ops.cast(cache.current, self.compute_dtype)
+            products.append(self._sum_of_products([current], [own]))
         if not products:
             return ops.zeros((*ops.shape(column)[:-1], self.filters), self.compute_dtype)
         return sum(products[1:], start=products[0])

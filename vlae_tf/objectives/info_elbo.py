@@ -26,8 +26,8 @@ class InfoELBO(ELBO):
     Args:
         alpha: share of the KL that is not paid for. 1 leaves none of it.
         weight: nats that an MMD^2 of 1 costs each image.
-        kernel: "rbf", exp(-r^2 / (2 d s^2)), or "imq", 2 d s^2 / (2 d s^2 + r^2), for two codes of d
-            dimensions at a distance r. Without the d, all codes of a large dimension are equally
+        kernel: "rbf", exp(-r^2 / (2 d s^2)), or "imq", 2 d s^2 / (2 d s^2 + r^2), for two codes of
+            d dimensions at a distance r. Without the d, all codes of a large dimension are equally
             far.
         scales: scales s, over which the kernel is averaged.
         free_bits: nats of the whole code that are free of cost, as in `ELBO`.
