@@ -30,7 +30,7 @@ def test_it_is_that_of_the_definition(wide_model, images, batch_size):
 def test_codes_tell_nothing_or_everything(images, factor, spread, expected):
     model = integrable_model(3)
     dense = model.posterior_family._dense
-    dense.kernel.assign(dense.kernel * np.repeat([factor, 0.0], 3))
-    dense.bias.assign(np.repeat([0.0, spread], 3))
+    kernel, _ = dense.get_weights()
+    dense.set_weights([kernel * np.repeat([factor, 0.0], 3), np.repeat([0.0, spread], 3)])
     found = mutual_information(model, images)
     assert found["nats"] == pytest.approx(expected * np.log(7), abs=1e-3)

@@ -172,7 +172,8 @@ class MADE(ConfiguredLayer):
 
         def of_degree(index, sums, degree):
             count = units[index + 1].shape[1]
-            return ops.slice(sums, (0, degree * count), (rows, count))
+            # Both starts are of one type: JAX asks for it.
+            return ops.slice(sums, (ops.zeros_like(degree), degree * count), (rows, count))
 
         def step(sums, inputs):
             degree, noise, *kernels = inputs
