@@ -45,8 +45,8 @@ class GaussianLikelihood(FactorisedLikelihood):
 
     levels = 256
 
-    def build(self, maps_shape):
-        super().build(maps_shape)
+    def __init__(self, image_shape, **kwargs):
+        super().__init__(image_shape, **kwargs)
         self._log_variance = self.add_weight(
             shape=(), initializer="zeros", autocast=False, name="log_variance"
         )

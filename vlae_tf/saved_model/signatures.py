@@ -20,9 +20,9 @@ class Signatures:
         log_prob  = log 1/K sum_k w_k
 
     `code_bits` needs no seed: it averages over 64 draws that are part of the graph, pairs of
-    opposite sign scaled to unit variance. For a Gaussian posterior and the prior N(0, I) that gives
-    the KL exactly; for a flow, a mixture or a chain it is an estimate. The draws of `log_prob` come
-    from the row's seed.
+    opposite sign scaled to unit variance. For a diagonal Gaussian posterior and the prior N(0, I)
+    that gives the KL exactly; for a full covariance, a flow, a mixture or a chain it is an
+    estimate. The draws of `log_prob` come from the row's seed.
 
     A row whose image is not of {0, 1} where the model is binary, or whose temperature is negative
     or infinite, is answered by NaN and a blank image: an error would be one for all rows of the
