@@ -214,10 +214,10 @@ def test_list_of_recipes_names_each_whole(capsys, monkeypatch):
     monkeypatch.setattr(catalogue, "recipe_names", lambda: names)
     recipes()
     head, *rows = (line.split("\t") for line in capsys.readouterr().out.splitlines())
-    assert head == ["recipe", "parameters", "epochs", "measured time", "over"]
+    assert head == ["recipe", "weights", "epochs", "time", "over", "data set"]
     assert rows[0][:3] == ["mnist_static", "2,679,698", "38"]
     assert rows[0][3].startswith("6 h ") and rows[0][4] == "64"
-    assert rows[1] == ["mnist_static_paper", "5,266,611", "200", "", ""]
+    assert rows[1] == ["mnist_static_paper", "5,266,611", "200", "", "", "mnist_static"]
 
 
 # Sizes that decide how long a step takes, and those that leave the kind of layers as it is.

@@ -13,9 +13,12 @@ def print_table(columns, rows):
         for row in (columns, *rows):
             print("\t".join(row))
         return
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    widths = [max(map(len, values)) for values in zip(columns, *rows, strict=True)]
+    between = int(sum(widths) + 2 * (len(widths) - 1) <= console.width)
+    padding = (0, between, 0, 0)
+    table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(column, no_wrap=column != columns[-1])
+        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -16,7 +16,7 @@ from vlae_tf.cli.tables import print_table
 
 @app.command()
 def recipes():
-    """The package's recipes, named by their data sets: size, length, and measured time.
+    """The package's recipes: number of weights, length, measured time, and data set.
 
     The time is that of the entry of the zoo with the same name, with the epochs it went on for
     beside it, on the hardware that its run.json names.
@@ -29,8 +29,10 @@ def recipes():
         measured = ("", "")
         if name in entries:
             measured = _measured(catalogue.read_entry(entries[name], "run"))
-        rows.append([name, f"{sizes[name]:,}", str(recipe["epochs"]), *measured])
-    print_table(["recipe", "parameters", "epochs", "measured time", "over"], rows)
+        size, epochs = f"{sizes[name]:,}", str(recipe["epochs"])
+        rows.append([name, size, epochs, *measured, str(recipe["dataset"])])
+    # These headings leave room for the names of data sets within 80 columns.
+    print_table(["recipe", "weights", "epochs", "time", "over", "data set"], rows)
 
 
 def _measured(record):
