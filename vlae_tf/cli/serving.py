@@ -1,5 +1,6 @@
 """Commands that export, serve and query a model."""
 
+import contextlib
 import ctypes
 import json
 import pathlib
@@ -28,9 +29,6 @@ _ASKED = {
     "sample": {"n", "seed", "temperature"},
     "log_prob": {"images", "seed"},
 }
-
-# Between two times that freed memory is given back to the system.
-_TRIM_SECONDS = 5.0
 
 
 @app.command()
@@ -138,7 +136,7 @@ def serve(
 
     from vlae_tf import serving
 
-    trim = _share_heaps()
+    _share_heaps()
     # Tells which versions were loaded, and which failed.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vlae_tf").setLevel(logging.INFO)
@@ -162,8 +160,7 @@ def serve(
         f"Serving {names} at {server.grpc_address} and {server.rest_address}; Ctrl+C ends it",
         soft_wrap=True,
     )
-    while not ended.wait(_TRIM_SECONDS):
-        trim()
+    ended.wait()
     if not server.stop(grace_seconds):
         # What is being computed would keep the process.
         os._exit(0)
@@ -171,15 +168,10 @@ def serve(
 
 def _share_heaps():
     """Two heaps for all threads, where the C library is glibc: it would make one for each of a
-    hundred threads, and keep in it what was freed. Returns a function that gives back what is free.
-    """
+    hundred threads, and keep in it what was freed."""
     m_arena_max = -8
-    try:
-        library = ctypes.CDLL(None)
-        library.mallopt(m_arena_max, 2)
-        return lambda: library.malloc_trim(0)
-    except (AttributeError, OSError):
-        return lambda: None
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(m_arena_max, 2)
 
 
 @app.command()
