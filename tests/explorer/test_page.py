@@ -216,6 +216,28 @@ def test_a_picture_is_taken_and_what_is_none_is_refused(browser, address, tmp_pa
     assert "none.png" in status(browser) and "Pillow" in status(browser)
 
 
+def test_an_answer_to_an_earlier_question_does_not_hide_an_error(browser, address, tmp_path):
+    browser.get(address)
+    browser.refresh()
+    wait(browser, DRAWN)
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    browser.execute_script(
+        "const answered = fetch; window.late = []; window.fetch = async (...asked) => {"
+        " const reply = await answered(...asked);"
+        " if (asked[0] == 'api/decode') await new Promise(done => window.late.push(done));"
+        " return reply; }; document.getElementById('again').click()"
+    )
+    wait(browser, "window.late.length")
+    browser.find_element("id", "file").send_keys(str(tmp_path / "none.png"))
+    wait(browser, "document.querySelector('#status.wrong')")
+    wait(browser, "(window.late.forEach(go => go()), !document.querySelector('.waiting'))")
+    assert "none.png" in status(browser)
+    # What the user does next is a new start.
+    browser.refresh()
+    wait(browser, DRAWN)
+    assert status(browser) == ""
+
+
 def test_keyboard_labels_and_narrow_screens(browser, address):
     from selenium.webdriver import Keys
 

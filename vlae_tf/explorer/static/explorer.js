@@ -19,6 +19,7 @@ async function ask(question, content) {
   return answer;
 }
 
+// An error stays until the next thing that the user does: an answer to an earlier question does not hide it.
 function say(words, wrong = false) {
   $("status").textContent = words;
   $("status").classList.toggle("wrong", wrong);
@@ -172,9 +173,10 @@ function buildCards() {
     element.querySelector(".reset").addEventListener("click", () => {
       delete state.changes[name];
       showNumbers(name);
+      say("");
       draw(name);
     });
-    cards[name] = { element, code: null, bits: null, asked: 0 };
+    cards[name] = { element, code: null, bits: null, asked: 0, waits: 0 };
     return element;
   }));
 }
@@ -202,6 +204,7 @@ function showNumbers(name) {
     slider.setAttribute("aria-label", `Number ${index} of the code of ${name}`);
     slider.addEventListener("input", () => {
       (state.changes[name] ??= {})[index] = +slider.value;
+      say("");
       draw(name);
     });
     const label = document.createElement("span");
@@ -252,6 +255,11 @@ function showImages(name, images, { columns, levels, told }) {
   cards[name].element.querySelector(".told").textContent = told ?? "";
 }
 
+function wait(card, more) {
+  card.waits += more;
+  card.element.classList.toggle("waiting", card.waits > 0);
+}
+
 // One question at a time for each model; what came meanwhile is asked last, and once.
 async function draw(name) {
   const card = cards[name];
@@ -259,7 +267,7 @@ async function draw(name) {
   writeAddress();
   if (card.busy) return void (card.again = true);
   card.busy = true;
-  card.element.classList.add("waiting");
+  wait(card, 1);
   const begun = performance.now();
   try {
     do {
@@ -269,12 +277,12 @@ async function draw(name) {
       showImages(name, count ? answer.images.slice(0, count) : answer.images, answer);
     } while (card.again);
     card.element.dataset.milliseconds = Math.round(performance.now() - begun);
-    say("");
+    if (!$("status").classList.contains("wrong")) say("");
   } catch (error) {
     say(error.message, true);
   } finally {
     card.busy = false;
-    card.element.classList.remove("waiting");
+    wait(card, -1);
   }
 }
 
@@ -294,6 +302,9 @@ async function encode(name) {
 }
 
 async function update() {
+  const shown = state.models.map((name) => cards[name]);
+  shown.forEach((card) => wait(card, 1));
+  say("");
   writeAddress();
   paint($("paper"), currentImage(), first(), levels());
   for (const button of document.querySelectorAll("[data-view]"))
@@ -307,6 +318,7 @@ async function update() {
   for (const name of state.models) {
     try { await encode(name); } catch (error) { say(error.message, true); }
   }
+  shown.forEach((card) => wait(card, -1));
 }
 
 async function open() {
@@ -402,7 +414,10 @@ async function take(file) {
 // === Start ===
 
 function listen() {
-  const redraw = () => state.models.forEach((name) => draw(name));
+  const redraw = () => {
+    say("");
+    state.models.forEach((name) => draw(name));
+  };
   $("dataset").addEventListener("change", () => {
     Object.assign(state, { dataset: $("dataset").value, models: [], drawn: null, example: 0, rows: 0, changes: {} });
     picture = null;
@@ -412,7 +427,11 @@ function listen() {
   });
   $("clear").addEventListener("click", () => { setDrawn(new Uint8Array(size())); state.changes = {}; update(); });
   $("random").addEventListener("click", () => choose((state.example + 1) % details[first().name].examples.length));
-  $("file").addEventListener("change", () => take($("file").files[0]).then(() => { $("file").value = ""; }));
+  $("file").addEventListener("change", () => {
+    const [file] = $("file").files;
+    $("file").value = "";
+    take(file);
+  });
   $("again").addEventListener("click", () => { state.seed += ROWS; redraw(); });
   for (const button of document.querySelectorAll("[data-view]"))
     button.addEventListener("click", () => { state.view = button.dataset.view; update(); });
