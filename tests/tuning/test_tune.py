@@ -18,6 +18,8 @@ from keras_tuner.src.distribute import oracle_chief
 from PIL import Image
 
 import vlae_tf
+from tests.tiny import tiny_recipe, write_images
+from tests.tuning.conftest import MODEL
 from vlae_tf.files import locked
 from vlae_tf.runs import Recipe
 from vlae_tf.tuning import recipe_tuner, tune
@@ -211,7 +213,11 @@ def measured(monkeypatch):
 
     def evaluate(folder, **_):
         plain = {"nll": 80.0, "elbo": -81.0, "bits_per_dim": 0.2, "code_bits": 9.0}
-        return {"likelihood": [plain | {"active_units": 1} | figures.get(sizes[-1], {})]}
+        plain |= {"nll_standard_error": 0.5, "num_images": 8, "importance_samples": 2}
+        block = plain | {"active_units": 1} | figures.get(sizes[-1], {})
+        if "log_prob" in block:
+            np.save(folder / "metrics-8x2.npy", block["log_prob"])
+        return {"likelihood": [block]}
 
     def train(recipe, *_, **__):
         sizes.append(recipe.model["latent_dim"])
@@ -272,6 +278,47 @@ def test_no_code_within_the_limit(recipe, tmp_path, measured):
     assert results.completed and results.best is None
     assert results.conclusion[0].startswith("No code was within the limit of 1e-06 bits")
     assert not (tmp_path / "best_recipe.json").exists()
+
+
+def test_small_code_is_enough_where_the_largest_is_no_better_image_by_image(
+    recipe, tmp_path, measured
+):
+    # Images differ by hundreds of nats, trials of one image by one.
+    images = np.random.default_rng(0).normal(80, 300, 8)
+    noise = np.random.default_rng(1).normal(0, 1, 8)
+    noise -= noise.mean()
+    for size, more in {2: 5 + noise, 4: 0.1 + noise, 8: np.zeros(8)}.items():
+        nll = images + more
+        measured[size] = {"nll": nll.mean(), "log_prob": -nll}
+    results = tune(recipe, {"model.latent_dim": [2, 4, 8]}, tmp_path, **SMALL)
+    far, near, lowest = results
+    assert results.behind(lowest) is None
+    assert results.behind(far) == pytest.approx((5, noise.std(ddof=1) / 8**0.5))
+    assert "has 4 numbers" in results.conclusion[-1]
+    page = (tmp_path / "report.html").read_text()
+    assert f"{5:.2f} ± {noise.std(ddof=1) / 8**0.5:.2f}" in page
+    # Without the log-probabilities of a trial nothing is said of it.
+    next(far.folder.glob("*.npy")).unlink()
+    assert results.behind(far) is None
+    assert not any("two standard errors" in sentence for sentence in results.conclusion)
+
+
+def test_search_over_colour_images_tells_bits_per_dim(tmp_path, measured):
+    images = write_images(tmp_path / "colour.npz", 256, (8, 8, 3), train=4, validation=4)
+    likelihood = {"class_name": "LogisticMixtureLikelihood", "config": {"components": 2}}
+    recipe = tiny_recipe(images, model=MODEL | {"likelihood_family": likelihood})
+    for size, bits in {2: 3.4567, 4: 3.3456}.items():
+        nll = bits * 192 * np.log(2)
+        measured[size] = {"nll": nll, "elbo": -nll, "bits_per_dim": bits}
+        measured[size]["log_prob"] = -nll + np.arange(-3.5, 4)
+    out = tmp_path / "search"
+    results = tune(recipe, {"model.latent_dim": [2, 4]}, out, command="a word " * 80, **SMALL)
+    assert results.behind(results[0]) == pytest.approx((0.1111, 0), abs=1e-9)
+    page = (out / "report.html").read_text()
+    for told in ("NLL (bits/dim)", "3.4567 ± ", "0.1111 ± 0.0000", "a word " * 80):
+        assert told in page
+    assert "nats" not in page and "3.3456 bits/dim" in results.conclusion[0]
+    assert float(trials(out)[0]["nll"]) == pytest.approx(3.4567 * 192 * np.log(2))
 
 
 # === Before any trial ===

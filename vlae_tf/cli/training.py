@@ -368,13 +368,17 @@ def _values(text):
 
 
 def _trials_table(results):
-    table = Table("trial", *results.space.short_names().values(), "NLL", "code bits", "active", "")
+    nll, digits = f"NLL ({results.unit})", 2 if results.unit == "nats" else 4
+    table = Table("trial", *results.space.short_names().values(), nll, "code bits", "active", "")
     for result in results:
         chosen = [json.dumps(value) for value in result.values.values()]
-        figures = [
-            f"{result.metrics[name]:.{digits}f}" if result.completed else ""
-            for name, digits in (("nll", 2), ("code_bits", 1), ("active_units", 0))
-        ]
+        figures = [""] * 3
+        if metrics := result.metrics:
+            figures = [
+                f"{results.in_unit(result, metrics['nll']):.{digits}f}",
+                f"{metrics['code_bits']:.1f}",
+                f"{metrics['active_units']:.0f}",
+            ]
         note = "" if result.completed else escape(result.error or result.status)
         table.add_row(result.trial, *chosen, *figures, "best" if result is results.best else note)
     return table

@@ -1,7 +1,7 @@
 """Evaluation: likelihood, length of the code, pictures and probes of trained models."""
 
 from vlae_tf.evaluation.clustering import clustering_accuracy
-from vlae_tf.evaluation.comparison import comparison_table, renew_comparison
+from vlae_tf.evaluation.comparison import comparison_table, paired_difference, renew_comparison
 from vlae_tf.evaluation.lossy import compare_windows
 from vlae_tf.evaluation.metrics import active_units, evaluate
 from vlae_tf.evaluation.mutual_information import mutual_information
@@ -29,6 +29,7 @@ __all__ = [
     "linear_probe",
     "manifold",
     "mutual_information",
+    "paired_difference",
     "plot_clusters",
     "plot_history",
     "plot_manifolds",

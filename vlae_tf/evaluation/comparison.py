@@ -1,7 +1,7 @@
 """Runs side by side: likelihoods of the same images, and what the objective made of the code."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -66,6 +66,32 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
     return "\n".join([*lines, ""])
 
 
+def paired_difference(
+    first: PathLike, second: PathLike, block: Mapping
+) -> tuple[float, float] | None:
+    """How much lower the NLL of the second run is than that of the first, in nats, over the same
+    images, and the standard error of that; None for a run with itself, and where a run did not
+    keep the log-probability of each image.
+
+    Args:
+        first: folder of a run or zoo entry.
+        second: the same.
+        block: the `num_images` and `importance_samples` of an evaluation of both, with one seed.
+
+    Example:
+        >>> from vlae_tf.evaluation import paired_difference
+        >>> size = {"num_images": 10_000, "importance_samples": 256}
+        >>> paired_difference("runs/elbo", "runs/iwae", size)  # doctest: +SKIP
+    """
+    folders = [pathlib.Path(folder) for folder in (first, second)]
+    paths = [log_prob_path(folder / "metrics.json", block) for folder in folders]
+    if paths[0] == paths[1] or not all(path.is_file() for path in paths):
+        return None
+    before, after = (np.load(path, allow_pickle=False) for path in paths)
+    pairs = after - before
+    return float(pairs.mean()), float(pairs.std(ddof=1) / np.sqrt(len(pairs)))
+
+
 def renew_comparison(page: PathLike, folders: Sequence[PathLike]) -> None:
     """Puts `comparison_table(folders)` between the marks of a page; a `ValueError` without them."""
     write_between("page", pathlib.Path(page), _BEGIN, _END, comparison_table(folders))
@@ -77,10 +103,5 @@ def _objective(part):
 
 
 def _difference(first, folder, block, metrics):
-    """How much lower the NLL is than that of the first run, and its standard error; or None."""
-    paths = [log_prob_path(run / "metrics.json", block) for run in (first, folder)]
-    if first == folder or not all(path.is_file() for path in paths):
-        return None
-    before, after = (np.load(path, allow_pickle=False) for path in paths)
-    pairs = in_unit(after - before, metrics)
-    return pairs.mean(), pairs.std(ddof=1) / np.sqrt(len(pairs))
+    found = paired_difference(first, folder, block)
+    return None if found is None else [in_unit(number, metrics) for number in found]

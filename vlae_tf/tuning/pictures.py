@@ -27,7 +27,7 @@ def plot_curves(results, path):
 
     _plot(trade, results, "code_bits", "nll")
     for trial in results.of_each_size:
-        point = trial.metrics["code_bits"], trial.metrics["nll"]
+        point = trial.metrics["code_bits"], results.in_unit(trial, trial.metrics["nll"])
         trade.annotate(
             str(trial.latent_dim), point, xytext=(4, 4), textcoords="offset points", fontsize=8
         )
@@ -45,7 +45,7 @@ def plot_codes(trials, images, path):
 
 _LABELS = {
     "latent_dim": "latent size",
-    "nll": "NLL (nats)",
+    "nll": "NLL",
     "code_bits": "code (bits)",
     "active_units": "active units",
 }
@@ -53,8 +53,12 @@ _LABELS = {
 
 def _plot(axes, results, x, y):
     for trials, style in ((results.completed, ".C7"), (results.of_each_size, "oC0-")):
-        points = [{"latent_dim": trial.latent_dim, **trial.metrics} for trial in trials]
+        points = [
+            {"latent_dim": trial.latent_dim, **trial.metrics}
+            | {"nll": results.in_unit(trial, trial.metrics["nll"])}
+            for trial in trials
+        ]
         axes.plot([point[x] for point in points], [point[y] for point in points], style)
     axes.set_xlabel(_LABELS[x])
-    axes.set_ylabel(_LABELS[y])
+    axes.set_ylabel(f"NLL ({results.unit})" if y == "nll" else _LABELS[y])
     axes.spines[["top", "right"]].set_visible(False)

@@ -13,15 +13,8 @@ from vlae_tf.runs.data import split_images
 from vlae_tf.tuning.pictures import plot_codes, plot_curves
 from vlae_tf.tuning.search_space import SearchSpace
 
-# The figures of a trial, with the heading of each and its digits after the point.
-_COLUMNS = {
-    "nll": ("NLL (nats)", 2),
-    "nll_standard_error": ("±", 2),
-    "elbo": ("ELBO (nats)", 2),
-    "bits_per_dim": ("bits/dim", 4),
-    "code_bits": ("code (bits)", 1),
-    "active_units": ("active units", 0),
-}
+# The figures of a trial in the table.
+_COLUMNS = ("nll", "nll_standard_error", "elbo", "bits_per_dim", "code_bits", "active_units")
 
 
 def write_report(out, recipe, results, settings, command=None, data_dir=None):
@@ -51,12 +44,29 @@ def write_report(out, recipe, results, settings, command=None, data_dir=None):
     page = environment.from_string(template).render(
         **settings,
         results=results,
-        columns=_COLUMNS,
+        rows={trial.trial: _figures(trial, results) for trial in results.completed},
         pictures=pictures,
         command=command,
         best_recipe=best_recipe,
     )
     write_text(out / "report.html", page)
+
+
+def _figures(trial, results):
+    """The figures of a completed trial as a reader wants them: dict of heading to text."""
+    digits = 2 if results.unit == "nats" else 4
+
+    def told(*nats):
+        return " ± ".join(f"{results.in_unit(trial, number):.{digits}f}" for number in nats)
+
+    metrics, behind = trial.metrics, results.behind(trial)
+    return {
+        f"NLL ({results.unit})": told(metrics["nll"], metrics["nll_standard_error"]),
+        "above the lowest": "" if behind is None else " ± ".join(f"{n:.{digits}f}" for n in behind),
+        f"ELBO ({results.unit})": told(metrics["elbo"]),
+        "code (bits)": f"{metrics['code_bits']:.1f}",
+        "active units": f"{metrics['active_units']:.0f}",
+    }
 
 
 def _write_pictures(out, results, seed, data_dir):
@@ -82,9 +92,10 @@ def _write_pictures(out, results, seed, data_dir):
 
 def _best_recipe(recipe, results, command):
     """The recipe that the search began with, its own splits and epochs, with the best values."""
-    values, nll = results.best.values, results.best.metrics["nll"]
+    values, best = results.best.values, _figures(results.best, results)
+    heading, nll = next(iter(best.items()))
     note = (
-        f"{recipe.notes} Chosen by validation NLL ({nll:.2f} nats) in a search over "
+        f"{recipe.notes} Chosen by validation {heading}: {nll}, in a search over "
         f"{', '.join(values)}{f': {command}' if command else ''}"
     )
     chosen = SearchSpace(recipe, results.space.choices).recipe(values)

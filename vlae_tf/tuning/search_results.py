@@ -1,8 +1,9 @@
 import collections.abc
 import json
 
-# Nats by which a larger code must be better to be worth it.
-WORTH = 0.1
+from vlae_tf.evaluation import paired_difference
+from vlae_tf.runs.data import binarisation
+from vlae_tf.units import unit
 
 
 class SearchResults(collections.abc.Sequence):
@@ -18,6 +19,7 @@ class SearchResults(collections.abc.Sequence):
         best: completed trial with the best score, among those whose code is within the limit of
             the objective; or None.
         of_each_size: completed trial with the best score for each latent size, sorted by size.
+        unit: unit of likelihoods: "nats" for binary images, "bits/dim" for others.
         conclusion: list of sentences that sum the search up.
     """
 
@@ -30,12 +32,29 @@ class SearchResults(collections.abc.Sequence):
         self.best = next((trial for trial in ranked if objective.allows(trial.metrics)), None)
         sizes = {trial.latent_dim: trial for trial in reversed(ranked)}
         self.of_each_size = [sizes[size] for size in sorted(sizes)]
+        self.unit = unit({"binarisation": binarisation(space.base)})
 
     def __getitem__(self, index):
         return self._trials[index]
 
     def __len__(self):
         return len(self._trials)
+
+    def in_unit(self, trial, nats):
+        """Nats an image of a completed trial in the unit of the search."""
+        if self.unit == "nats":
+            return nats
+        return nats * trial.metrics["bits_per_dim"] / trial.metrics["nll"]
+
+    def behind(self, trial):
+        """By how much the NLL of a completed trial is above the lowest one of all trials, over the
+        same images, and the standard error of that difference, in the unit of the search; None
+        for the lowest one, and where the log-probabilities are not here: another machine's.
+        """
+        lowest = min(self.completed, key=lambda trial: trial.metrics["nll"])
+        size = {name: int(trial.metrics[name]) for name in ("num_images", "importance_samples")}
+        found = paired_difference(trial.folder, lowest.folder, size)
+        return found and tuple(self.in_unit(trial, number) for number in found)
 
     @property
     def conclusion(self):
@@ -56,10 +75,9 @@ class SearchResults(collections.abc.Sequence):
     def _about_the_best(self):
         if self.best is not None:
             values = ", ".join(f"{k} = {json.dumps(v)}" for k, v in self.best.values.items())
-            metrics = self.best.metrics
             yield (
-                f"Best: trial {self.best.trial}, {values}, with an NLL of {metrics['nll']:.2f} "
-                f"nats and a code of {metrics['code_bits']:.1f} bits."
+                f"Best: trial {self.best.trial}, {values}, with an NLL of {self._nll(self.best)} "
+                f"and a code of {self.best.metrics['code_bits']:.1f} bits."
             )
         elif self.completed:
             shortest = min(trial.metrics["code_bits"] for trial in self.completed)
@@ -71,15 +89,25 @@ class SearchResults(collections.abc.Sequence):
     def _about_sizes(self):
         if len(self.of_each_size) < 2:
             return
-        lowest = min(trial.metrics["nll"] for trial in self.of_each_size)
-        enough = next(t for t in self.of_each_size if t.metrics["nll"] <= lowest + WORTH)
+        lowest = min(self.completed, key=lambda trial: trial.metrics["nll"])
+        behind = {trial.trial: self.behind(trial) for trial in self.of_each_size}
+        if any(behind[t.trial] is None for t in self.of_each_size if t is not lowest):
+            return
+
+        def as_good(trial):
+            return trial is lowest or behind[trial.trial][0] <= 2 * behind[trial.trial][1]
+
+        enough = next(filter(as_good, self.of_each_size), lowest)
         size, active = enough.latent_dim, round(enough.metrics["active_units"])
         yield (
-            f"The smallest code within {WORTH:g} nats of the lowest NLL has "
-            f"{_count(size, 'number')}: {enough.metrics['nll']:.2f} nats, "
-            f"{enough.metrics['code_bits']:.1f} bits, "
-            f"{_count(active, 'active unit')}."
+            f"The smallest code that the lowest NLL does not beat by two standard errors of the "
+            f"difference, image by image, has {_count(size, 'number')}: {self._nll(enough)}, "
+            f"{enough.metrics['code_bits']:.1f} bits, {_count(active, 'active unit')}."
         )
+
+    def _nll(self, trial):
+        digits = 2 if self.unit == "nats" else 4
+        return f"{self.in_unit(trial, trial.metrics['nll']):.{digits}f} {self.unit}"
 
 
 def _count(count, noun):
