@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 import vlae_tf
-from vlae_tf import datasets, evaluation, runs, serving, tuning, zoo
+from vlae_tf import coding, datasets, evaluation, runs, serving, training, tuning, zoo
 
 images = np.zeros((4, 28, 28, 1), "uint8")
 folder = pathlib.Path("runs")
@@ -51,6 +51,9 @@ with serving.Server("served", port=0, rest_port=0) as server:
         client.encode("digit.png") + client.encode(images)
         client.predict("sample", seed=[0, 1], temperature=[1.0, 0.5])["image"].mean()
 
+training.train(runs.Recipe.load("mnist_static"), folder / "mine", verbose=2).encode(images)
+coding.decompress(coding.compress(images, "mnist_static", verify=False)).astype("float32")
+
 
 # === Wrong ===
 
@@ -79,3 +82,5 @@ tuning.tune("mnist_static", {"model.latent_dim": [4]}, "search")  # type: ignore
 serving.Client("http://localhost:8501")  # type: ignore[call-arg]
 client.sample(4, temperature=None)  # type: ignore[arg-type]
 client.decode(code).save()  # type: ignore[attr-defined]
+training.train("mnist_static", folder / "mine")  # type: ignore[arg-type]
+coding.decompress(pathlib.Path("digits.vlae"))  # type: ignore[arg-type]

@@ -3,14 +3,16 @@
 import io
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vlae_tf.coding.coder import Coder
 from vlae_tf.coding.container import ContainerWriter
 from vlae_tf.coding.image_reader import ImageReader
 from vlae_tf.coding.image_writer import write_block
+from vlae_tf.files import PathLike
 
 
-def compress(images, entry, **options):
+def compress(images: ArrayLike, entry: PathLike | Coder, **options: object) -> bytes:
     """Images as the bytes of a `.vlae` file.
 
         bits = k - log2 p(x | z_j) + overhead
@@ -42,7 +44,9 @@ def compress(images, entry, **options):
     return file.getvalue()
 
 
-def decompress(data, entry=None, batch_size=128):
+def decompress(
+    data: bytes, entry: PathLike | Coder | None = None, batch_size: int = 128
+) -> np.ndarray:
     """The images of a `.vlae` file's bytes, uint8 `(n, height, width, channels)`.
 
     Args:

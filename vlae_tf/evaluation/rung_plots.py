@@ -158,7 +158,7 @@ def cluster_draws(
     return weights, np.moveaxis(images, 1, 0)
 
 
-def rung_sizes(model):
+def rung_sizes(model: VAE) -> list[int]:
     """Sizes of the rungs of a model's code, from the bottom up; all of it if it has none."""
     return getattr(model.posterior_family, "rungs", None) or [model.latent_dim]
 

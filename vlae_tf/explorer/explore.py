@@ -3,13 +3,20 @@
 import socket
 import threading
 import webbrowser
+from collections.abc import Callable, Sequence
 
 from vlae_tf.checks import check_installed, check_integer, refuse
+from vlae_tf.files import PathLike
 
 HOST = "127.0.0.1"
 
 
-def explore(sources, port=8600, open_browser=True, ready=None):
+def explore(
+    sources: Sequence[PathLike],
+    port: int = 8600,
+    open_browser: bool = True,
+    ready: Callable[[str], object] | None = None,
+) -> None:
     """Show a page on which one sees what the codes of models keep. It runs until interrupted.
 
     Only this machine is answered: the page listens on the loopback address, and refuses requests

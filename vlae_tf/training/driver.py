@@ -4,11 +4,13 @@ import csv
 import errno
 import io
 import pathlib
+from collections.abc import Sequence
 
 import keras
 
 from vlae_tf.checks import check_no_file, refuse
-from vlae_tf.files import load_weights, locked, write_text
+from vlae_tf.files import PathLike, load_weights, locked, write_text
+from vlae_tf.models import VAE
 from vlae_tf.models.folder import model_config
 from vlae_tf.models.progress import TrainingProgress
 from vlae_tf.records import read_history
@@ -27,14 +29,14 @@ _CLUSTERED = 5000
 
 
 def train(
-    recipe,
-    out,
-    callbacks=(),
-    data_dir=None,
-    verbose="auto",
-    tensorboard=False,
-    command=None,
-):
+    recipe: Recipe,
+    out: PathLike,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    data_dir: PathLike | None = None,
+    verbose: str | int = "auto",
+    tensorboard: bool = False,
+    command: str | None = None,
+) -> VAE:
     """Train the model of a recipe, or continue a run that was killed, to the same result.
 
     Args:
