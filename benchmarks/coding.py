@@ -45,7 +45,7 @@ def main():
     parser.add_argument("--method", choices=["codebook", "bits-back"])
     parser.add_argument("--block-size", type=int)
     parser.add_argument("--codebook-bits", type=int, default=14)
-    parser.add_argument("--candidates", type=int, default=16)
+    parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--mutants", type=int, default=100_000)
     parser.add_argument("--file", type=Path, help="of the tasks write and read")

@@ -32,6 +32,9 @@ def test_questions_of_the_page(port, tiny):
     assert [tuple(cell) for cell in answer["window"]] == tiny.window()
     status, answer = ask(port, "/api/encode", {"model": "tiny", "image": image_of(tiny)})
     assert status == 200 and len(answer["code"]) == tiny.latent_dim
+    status, told = ask(port, "/api/file", {"model": "tiny", "image": image_of(tiny)})
+    blank = np.zeros(tiny.image_shape, "uint8")
+    assert status == 200 and told["sizes"] == (tiny.file_sizes(blank) and [*tiny.file_sizes(blank)])
     codes = [answer["code"]] * 2
     content = {"model": "tiny", "codes": codes, "seeds": [1, 2]}
     status, answer = ask(port, "/api/decode", content)
@@ -55,8 +58,8 @@ def test_questions_of_the_page(port, tiny):
         ("encode", {"model": "tiny", "image": "AAAA"}, "bytes. Received: 3 bytes"),
         ("decode", {"model": "tiny", "codes": 3}, "`codes` must be a list of 1 to 8 codes"),
         ("decode", {"model": "tiny", "codes": [[0]] * 9}, "`codes` must be a list of 1 to 8"),
-        ("decode", {"model": "tiny", "codes": [[0]], "seeds": [0]}, "finite numbers"),
-        ("decode", {"model": "tiny", "codes": [["a"]], "seeds": [0]}, "could not convert"),
+        ("decode", {"model": "tiny", "codes": [[0]], "seeds": [0]}, "`code` must have shape"),
+        ("decode", {"model": "tiny", "codes": [["a"]], "seeds": [0]}, "`code` must be"),
         ("decode", {"model": "tiny", "codes": [[0]], "seeds": [0, 1]}, "`seeds` must be a list"),
         ("decode", {"model": "tiny", "codes": [[0]], "seeds": [-1]}, "`seeds` must be a list"),
         ("decode", {"model": "tiny", "codes": [[0]], "seeds": [0], "rows": 99}, "`rows` must be"),

@@ -77,8 +77,24 @@ def test_a_run_has_no_examples_and_a_stranger_no_page(tiny, tiny_run, tmp_path):
 
 @pytest.mark.parametrize("codes", [[[0.0]], [0.0, 1.0], np.full((1, 3), np.nan)])
 def test_codes_of_another_shape_are_refused(tiny, codes):
-    with pytest.raises(ValueError, match="`codes` must be one or more codes of . finite numbers"):
+    with pytest.raises(ValueError, match="`code` must have"):
         tiny.decode(codes, [0])
+
+
+def test_size_of_a_file_is_that_of_compress(tiny, tiny_entry, images):
+    coding = pytest.importorskip("vlae_tf.coding")
+    pytest.importorskip("constriction")
+    size, png = tiny.file_sizes(images[0])
+    assert size == len(coding.compress(images[:1], str(tiny_entry)))
+    assert 60 < png < 200  # 8 bytes of pixels in a binary PNG
+
+
+def test_without_the_coder_no_size_is_told(tiny_entry, images, monkeypatch):
+    def missing(*_, **__):
+        raise ImportError("no constriction")
+
+    monkeypatch.setattr("vlae_tf.explorer.explored_model.Coder", missing)
+    assert ExploredModel(tiny_entry).file_sizes(images[0]) is None
 
 
 def test_a_rung_shows_its_plane_or_its_clusters(tiny):

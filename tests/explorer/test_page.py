@@ -1,5 +1,7 @@
 """The page in a real browser: draw a seven, turn the window, come back by the link."""
 
+import importlib.util
+import re
 import shutil
 import time
 
@@ -103,6 +105,12 @@ def test_a_seven_drawn_by_mouse_gives_six_images_like_it(browser, address):
     assert (squares.sum(axis=(1, 2)) > 30).all()
     assert squares[:, 4:12].sum() > squares[:, 20:].sum()
     assert squares[:, 20:, 20:].sum() < 20
+    browser.execute_script(f"{FIRST_CARD}.querySelector('.file button').click()")
+    told = wait(browser, f"{FIRST_CARD}.querySelector('.file span').textContent.split('…')[0]")
+    if importlib.util.find_spec("constriction"):
+        assert re.fullmatch(r"This image alone: \d+ bytes. As PNG: \d+.", told)
+    else:
+        assert told == "No files can be made here."
     first = drawn
     browser.find_element("id", "again").click()
     settle(browser)

@@ -1,5 +1,8 @@
 """Files: the whole model, its weights alone, and what a wrong file says."""
 
+import threading
+import warnings
+
 import h5py
 import keras
 import numpy as np
@@ -141,6 +144,28 @@ def test_weights_load_where_the_dropout_is_another(tiny_vlae, images, tmp_path, 
         weight.assign(weight + 1.0)
     load_weights(other, path)
     np.testing.assert_array_equal(other.encode(images), model.encode(images))
+
+
+def test_other_threads_may_warn_while_weights_are_loaded(tiny_vlae, tmp_path, monkeypatch):
+    model, path = tiny_vlae(), tmp_path / "model.weights.h5"
+    model.save_weights(path)
+    load, warned = model.load_weights, []
+
+    def warn():
+        warnings.warn("of something else", stacklevel=1)
+        warned.append(True)
+
+    def loading(path):
+        thread = threading.Thread(target=warn)
+        thread.start()
+        thread.join()
+        load(path)
+
+    monkeypatch.setattr(model, "load_weights", loading)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        load_weights(model, path)
+    assert warned
 
 
 def test_weights_of_another_model_are_refused(tiny_vlae, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from vlae_tf.datasets import load_arrays
+from vlae_tf.pictures import read_picture
 
 pytestmark = pytest.mark.jax
 
@@ -136,6 +137,14 @@ def test_a_truncated_file_is_named(tmp_path, name):
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(ValueError, match=f"{name} cannot be read as a NumPy file"):
         load_arrays(file)
+
+
+def test_more_pixels_than_pillow_takes_are_refused(tmp_path, monkeypatch):
+    Image.new("L", (12, 10), 7).save(tmp_path / "large.png")
+    # Pillow itself refuses twice as many, and warns in between.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="large.png .*12 x 10 pixels are more than 100"):
+        read_picture(tmp_path / "large.png")
 
 
 def test_a_file_of_pickled_objects_is_refused(tmp_path):

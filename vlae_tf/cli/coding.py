@@ -31,7 +31,7 @@ def compress(
     batch_size: Annotated[
         int | None, typer.Option(help="Images that are coded, and read, together.")
     ] = None,
-    candidates: Annotated[int, typer.Option(help="Codes that are tried for an image.")] = 16,
+    candidates: Annotated[int, typer.Option(help="Codes that are tried for an image.")] = 8,
     verify: Annotated[bool, typer.Option(help="Decode each block before it is written.")] = True,
     data_dir: DataDir = None,
 ):

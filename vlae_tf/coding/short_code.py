@@ -26,7 +26,7 @@ class ShortCode:
         Havasi et al., "Minimal Random Code Learning", ICLR 2019, section 3.
     """
 
-    def __init__(self, images, chooser, bits, seed, candidates=16, lossy=False):
+    def __init__(self, images, chooser, bits, seed, candidates=8, lossy=False):
         self.images = images
         self.book = Codebook(images.model, bits, seed)
         self._chooser, self._candidates = chooser, candidates

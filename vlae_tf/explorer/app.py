@@ -97,6 +97,11 @@ def _encode(model, content):
     }
 
 
+def _file(model, content):
+    sizes = model.file_sizes(_read(content, "image", model))
+    return {"sizes": sizes}
+
+
 def _decode(model, content):
     codes = content.get("codes")
     if not isinstance(codes, list) or not 1 <= len(codes) <= ROWS:
@@ -132,6 +137,7 @@ _ANSWERS = {
     "models": None,
     "about": _about,
     "encode": _encode,
+    "file": _file,
     "decode": _decode,
     "sample": _sample,
     "rung": _rung,

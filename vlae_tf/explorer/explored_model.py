@@ -1,11 +1,14 @@
+import io
 import json
 import threading
 
 import numpy as np
 from keras import ops
+from PIL import Image
 
 from vlae_tf import zoo
-from vlae_tf.checks import check_integer, refuse
+from vlae_tf.checks import check_codes, check_integer, refuse
+from vlae_tf.coding import Coder, compress
 from vlae_tf.evaluation import cluster_draws, manifold, rung_sizes
 from vlae_tf.noise import paired_normal
 
@@ -45,6 +48,8 @@ class ExploredModel:
         self._rungs = len(config["posterior_family"]["config"].get("rungs", []))
         self._model = None
         self._lock = threading.Lock()
+        # Files are made while images are drawn.
+        self._coder, self._coder_lock = None, threading.Lock()
 
     def about(self):
         """What is known without loading the model: a dict of plain data."""
@@ -102,9 +107,24 @@ class ExploredModel:
             terms = (posterior.log_prob(code) - prior.log_prob(code))[..., None]
         return ops.mean(terms, axis=0) / np.log(2.0)
 
+    def file_sizes(self, image):
+        """Bytes of a `.vlae` file that holds this image alone, and of a PNG of it; or None where
+        `vlae_tf.coding` has no files for the model, or is not installed."""
+        with self._coder_lock:
+            try:
+                self._coder = self._coder or Coder(self.source, verify=False)
+                size = len(compress(image[None], self._coder))
+            except (ImportError, ValueError):
+                return None
+        levels = self._coder.header.levels
+        pixels = image[..., 0] if image.shape[-1] == 1 else image
+        picture, png = Image.fromarray(pixels * (255 // (levels - 1))), io.BytesIO()
+        (picture.convert("1") if levels == 2 else picture).save(png, "PNG", optimize=True)
+        return size, len(png.getvalue())
+
     def decode(self, codes, seeds, known=None, rows_known=0):
         """Images drawn from codes, uint8; with the first rows of `known` kept."""
-        codes, count = _padded(self._codes(codes))
+        codes, count = _padded(check_codes(codes, self.latent_dim))
         seeds = np.resize(np.asarray(seeds), len(codes))
         with self._lock:
             model = self._loaded()
@@ -138,7 +158,7 @@ class ExploredModel:
         and a sentence."""
         kinds = self.rungs()
         check_integer(index, "rung", least=0, below=len(kinds))
-        code = self._codes([code])
+        code = check_codes([code], self.latent_dim)
         with self._lock:
             model = self._loaded()
             if kinds[index] == "plane":
@@ -161,13 +181,6 @@ class ExploredModel:
         if self._loaded().levels == 2:
             images = 255 * (1 - images)
         return np.round(images).astype("uint8")
-
-    def _codes(self, codes):
-        codes = np.asarray(codes, "float32")
-        if codes.ndim != 2 or codes.shape[1] != self.latent_dim or not np.isfinite(codes).all():
-            expected = f"one or more codes of {self.latent_dim} finite numbers"
-            refuse("codes", expected, codes, f"codes of shape {codes.shape}")
-        return codes
 
     def _loaded(self):
         if self._model is None:

@@ -47,11 +47,12 @@ def read_picture(
     if image_shape is not None and check_image_shape(image_shape)[2] not in (1, 3):
         refuse("image_shape", "(height, width, channels) with 1 or 3 channels", image_shape)
     opening = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+    # Filters of warnings are the whole process's: nothing but what is printed depends on them.
     with opening as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(file, formats=FORMATS) as opened:
+                _check_size(opened, Image.MAX_IMAGE_PIXELS)
                 _check_transparent_colour(opened)
                 picture = _sixteen_to_eight(ImageOps.exif_transpose(opened), opened.format)
             grey, (picture, transparent) = _is_grey(picture), _opaque(picture)
@@ -75,6 +76,12 @@ def read_picture(
             "lay it over another ground first. Received: a picture that is white all over then"
         )
     return pixels
+
+
+def _check_size(opened, most):
+    """Raises where Pillow only warns."""
+    if most is not None and opened.width * opened.height > most:
+        raise ValueError(f"its {opened.width} x {opened.height} pixels are more than {most:,}")
 
 
 def _check_transparent_colour(opened):

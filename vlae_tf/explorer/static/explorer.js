@@ -176,6 +176,7 @@ function buildCards() {
       say("");
       draw(name);
     });
+    element.querySelector(".file button").addEventListener("click", () => showFile(name));
     cards[name] = { element, code: null, bits: null, asked: 0, waits: 0 };
     return element;
   }));
@@ -298,7 +299,22 @@ async function encode(name) {
   if (mine !== card.asked) return;
   Object.assign(card, { code, bits, other: null });
   showNumbers(name);
+  card.element.querySelector(".file span").textContent = "";
   await draw(name);
+}
+
+async function showFile(name) {
+  const card = cards[name], asked = card.asked, place = card.element.querySelector(".file span");
+  place.textContent = "…";
+  try {
+    const { sizes } = await ask("file", { model: name, image: toText(currentImage()) });
+    if (asked !== card.asked) return;
+    const [file, png] = (sizes || []).map((bytes) => bytes.toLocaleString("en"));
+    place.textContent = sizes ? `This image alone: ${file} bytes. As PNG: ${png}.` : "No files can be made here.";
+  } catch (error) {
+    place.textContent = "";
+    say(error.message, true);
+  }
 }
 
 async function update() {
