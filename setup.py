@@ -66,6 +66,8 @@ setup(
         "vlae_tf.tuning": ["report.html"],
         "vlae_tf._zoo": ["*/*"],
     },
+    # Pictures are looked at in the repository, and would be a twelfth of what everyone downloads.
+    exclude_package_data={"vlae_tf._zoo": ["*/*.png"]},
     install_requires=[
         "h5py>=3.11",
         # TensorFlow Datasets needs it to prepare a data set but does not ask for it.
