@@ -8,7 +8,13 @@ from vlae_tf.datasets import DATASETS
 from vlae_tf.evaluation import rung_table
 from vlae_tf.evaluation.units import number_of_images
 from vlae_tf.models.folder import read_part
-from vlae_tf.posteriors import LadderPosterior
+from vlae_tf.networks import ChainDecoder
+from vlae_tf.objectives import (
+    ImportanceWeightedELBO,
+    InfoELBO,
+    MutualPosteriorDivergenceELBO,
+)
+from vlae_tf.posteriors import LadderPosterior, LaplacePosterior, MixturePosterior
 from vlae_tf.priors import GaussianMixturePrior
 from vlae_tf.zoo.tables import control_sentence, facts, likelihood_table, remarks
 
@@ -141,15 +147,44 @@ def _window(entry):
 
 
 def _system(folder):
-    prior, posterior = (read_part(folder, f"{name}_family") for name in ("prior", "posterior"))
-    if isinstance(prior, GaussianMixturePrior):
-        return (
-            "A ladder whose rungs have mixtures of Gaussians as priors (VLAC, Willetts et al., "
-            "2019, as repaired in MFCVAE, Falck et al., NeurIPS 2021)"
-        )
-    if isinstance(posterior, LadderPosterior):
-        return "A Variational Ladder Autoencoder (Zhao et al., ICML 2017)"
+    for part, known, name in _SYSTEMS:
+        if isinstance(read_part(folder, part), known):
+            return name
     return "A Variational Lossy Autoencoder (Chen et al., ICLR 2017)"
+
+
+# By the part that makes a system what it is; the first that fits.
+_SYSTEMS = (
+    (
+        "prior_family",
+        GaussianMixturePrior,
+        "A ladder whose rungs have mixtures of Gaussians as priors (VLAC, Willetts et al., 2019, "
+        "as repaired in MFCVAE, Falck et al., NeurIPS 2021)",
+    ),
+    (
+        "posterior_family",
+        LadderPosterior,
+        "A Variational Ladder Autoencoder (Zhao et al., ICML 2017)",
+    ),
+    (
+        "posterior_family",
+        LaplacePosterior,
+        "A Variational Laplace Autoencoder (Park et al., ICML 2019)",
+    ),
+    (
+        "posterior_family",
+        MixturePosterior,
+        "A VAE whose posterior is a mixture (recursive inference, Kim & Pavlovic, NeurIPS 2020)",
+    ),
+    ("decoder", ChainDecoder, "A sequential VAE (Zhao et al., 2017)"),
+    (
+        "objective",
+        ImportanceWeightedELBO,
+        "An importance-weighted autoencoder (Burda et al., ICLR 2016)",
+    ),
+    ("objective", InfoELBO, "An InfoVAE (Zhao et al., AAAI 2019)"),
+    ("objective", MutualPosteriorDivergenceELBO, "A MAE (Ma et al., ICLR 2019)"),
+)
 
 
 def _rungs(folder):
