@@ -39,7 +39,7 @@ def test_a_folder_of_pictures_goes_in_and_comes_out(entries):
         Image.fromarray(image).save(entries / "pictures" / f"{number}.png")
     out = entries / "pictures.vlae"
     told = run("compress", entries / "pictures", "--entry", "colours", "--out", out)
-    assert "5 images are in" in told and f"{out.stat().st_size} bytes" in told
+    assert "pictures.vlae: 5; " in told and f"{out.stat().st_size} bytes" in told
     run("decompress", out, "--out", entries / "again")
     np.testing.assert_array_equal(load_arrays(entries / "again"), images)
     options = ["--index", 3, "--index", 0]

@@ -62,7 +62,7 @@ def compress(
     progress.clear()
     size = out.stat().st_size
     told = f"{size:,} bytes, {8 * size / images.size:.4f} bits/dim"
-    console.print(f"{len(images):,} images are in {out}: {told}", highlight=False, soft_wrap=True)
+    console.print(f"Images in {out}: {len(images):,}; {told}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -98,7 +98,7 @@ def decompress(
         write = _write_array if out.suffix == ".npy" else _write_pictures
         write(out, images, numbers, shape, reader.header.levels, progress)
         progress.clear()
-    console.print(f"{len(numbers):,} images are in {out}", highlight=False, soft_wrap=True)
+    console.print(f"Images in {out}: {len(numbers):,}", highlight=False, soft_wrap=True)
 
 
 def _images(source, split, entry, coder, data_dir):
