@@ -24,7 +24,7 @@ def main():
         images = random_images(20, model.image_shape, model.levels, seed=3)
         np.save(entry / "images.npy", images)
         for method in METHODS:
-            coder = Coder(entry, method, codebook_bits=6, block_size=8)
+            coder = Coder(entry, method, codebook_bits=6, block_size=8, candidates=16)
             with ImageWriter(entry / f"{method}.vlae", coder) as writer:
                 writer.write(images)
 

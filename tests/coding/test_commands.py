@@ -56,7 +56,7 @@ def test_a_folder_of_pictures_goes_in_and_comes_out(entries):
 def test_binary_images_are_black_and_white(entries):
     images = KEPT / "binary" / "images.npy"
     out = entries / "images.vlae"
-    options = ["--codebook-bits", 6, "--batch-size", 8]
+    options = ["--codebook-bits", 6, "--batch-size", 8, "--candidates", 16]
     run("compress", images, "--entry", "binary", "--out", out, *options)
     assert out.read_bytes() == (KEPT / "binary" / "codebook.vlae").read_bytes()
     run("decompress", out, "--out", entries / "again")

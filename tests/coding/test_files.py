@@ -24,7 +24,7 @@ MUTANTS = 10_000
 
 @pytest.fixture(scope="module")
 def coder():
-    return Coder(KEPT / "binary", codebook_bits=6, block_size=8)
+    return Coder(KEPT / "binary", codebook_bits=6, block_size=8, candidates=16)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_kept_files_are_read_and_written_as_ever(name):
         assert decoded.shape == images.shape and decoded.dtype == "uint8"
         if method != "lossy":
             np.testing.assert_array_equal(decoded, images)
-        again = Coder(entry, method, codebook_bits=6, block_size=8, verify=False)
+        again = Coder(entry, method, codebook_bits=6, block_size=8, candidates=16, verify=False)
         assert ImageReader(kept, entry)._container.read(0) == again.encode(images[:8])
 
 

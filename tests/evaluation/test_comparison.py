@@ -37,6 +37,26 @@ def test_a_row_for_each_evaluation_and_the_difference_of_pairs(runs):
     assert first[3].endswith(f"× {number_of_samples(block)}")
 
 
+def test_what_was_measured_of_some_runs_has_a_column(runs):
+    folders, _ = runs
+    assert "probe" not in comparison_table(folders)
+    path = folders[1] / "metrics.json"
+    metrics = json.loads(path.read_text())
+    information = {"nats": 1.234, "most": 2.0, "num_images": 8}
+    path.write_text(json.dumps(metrics | {"mutual_information": information}))
+    probe = {"dataset": "mnist_dynamic", "weights_sha256": metrics["weights_sha256"]}
+    probe |= {"train_images": 9, "test_images": 9, "classifier": "logistic_regression"}
+    accuracy = {"accuracy": 0.876, "standard_error": 0.01, "C": 1.0}
+    probe |= {"code": accuracy, "pixels": accuracy}
+    (folders[1] / "probe.json").write_text(json.dumps(probe))
+    head, _, first, second = comparison_table(folders).splitlines()
+    assert head.endswith("| mutual information (nats) | linear probe (%) |")
+    assert first.endswith("| - | - |") and second.endswith("| 1.23 | 87.6 |")
+    # A probe of weights that are no longer there is not told.
+    (folders[1] / "probe.json").write_text(json.dumps(probe | {"weights_sha256": "0" * 64}))
+    assert "probe" not in comparison_table(folders)
+
+
 def test_without_log_probabilities_there_is_no_difference(runs):
     folders, _ = runs
     for path in folders[1].glob("metrics-*.npy"):

@@ -8,7 +8,7 @@ import numpy as np
 from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.evaluation.units import number_of_images, number_of_samples
 from vlae_tf.files import PathLike, write_between
-from vlae_tf.records import read_metrics
+from vlae_tf.records import read_metrics, read_probe
 from vlae_tf.runs import Recipe
 from vlae_tf.units import in_unit, rounded, unit
 
@@ -23,7 +23,8 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
         folders: folders of runs or zoo entries that `vlae-tf evaluate` has evaluated, on the same
             split of the same data set, with the same seed. The first one is what the others are
             compared with: their difference in NLL is over the same images, where both kept the
-            log-probability of each, and its standard error is that of the mean of the pairs.
+            log-probability of each, and its standard error is that of the mean of the pairs. What
+            `vlae-tf evaluate --information` and `vlae-tf probe` measured of some is there too.
 
     Raises:
         ValueError: for no folder, or evaluations of different data.
@@ -41,29 +42,31 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
         received = ", ".join(f"{f.name}: {t}" for f, t in zip(paths, told, strict=True))
         raise ValueError(f"`folders` must agree in {', '.join(_SAME)}. Received: {received}")
     name = unit(all_metrics[0])
-    lines = [
-        f"| run | objective | epochs | images × samples | NLL ({name}) | less than the first "
-        f"({name}) | -ELBO | KL (nats) | active units |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for folder, metrics in zip(paths, all_metrics, strict=True):
         recipe = Recipe.load(folder / "recipe.json")
+        more = _more(folder, metrics)
         for block in metrics["likelihood"]:
             worth = _difference(paths[0], folder, block, metrics)
-            cells = [
-                f"`{folder.name}`",
-                _objective(recipe.objective),
-                recipe.epochs,
-                f"{number_of_images(block, metrics)} × {number_of_samples(block)}",
-                f"{rounded(block['nll'], metrics)} ± "
+            row = {
+                "run": f"`{folder.name}`",
+                "objective": _objective(recipe.objective),
+                "epochs": recipe.epochs,
+                "images × samples": f"{number_of_images(block, metrics)} × "
+                + number_of_samples(block),
+                f"NLL ({name})": f"{rounded(block['nll'], metrics)} ± "
                 + rounded(block["nll_standard_error"], metrics),
-                "-" if worth is None else " ± ".join(f"{number:.2f}" for number in worth),
-                rounded(-block["elbo"], metrics),
-                f"{block['kl']:.2f}",
-                block["active_units"],
-            ]
-            lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join([*lines, ""])
+                f"less than the first ({name})": "-"
+                if worth is None
+                else " ± ".join(f"{number:.2f}" for number in worth),
+                "-ELBO": rounded(-block["elbo"], metrics),
+                "KL (nats)": f"{block['kl']:.2f}",
+                "active units": block["active_units"],
+            }
+            rows.append(row | more)
+    heads = list(dict.fromkeys(head for row in rows for head in row))
+    cells = [heads, ["---"] * len(heads), *([row.get(h, "-") for h in heads] for row in rows)]
+    return "\n".join([*(f"| {' | '.join(map(str, line))} |" for line in cells), ""])
 
 
 def paired_difference(
@@ -95,6 +98,19 @@ def paired_difference(
 def renew_comparison(page: PathLike, folders: Sequence[PathLike]) -> None:
     """Puts `comparison_table(folders)` between the marks of a page; a `ValueError` without them."""
     write_between("page", pathlib.Path(page), _BEGIN, _END, comparison_table(folders))
+
+
+def _more(folder, metrics):
+    """What was measured of some runs only: dict of heading to text."""
+    told = {}
+    if information := metrics.get("mutual_information"):
+        told["mutual information (nats)"] = f"{information['nats']:.2f}"
+    if (folder / "probe.json").is_file():
+        probe = read_probe(folder / "probe.json")
+        # A run may have been trained further since.
+        if probe["weights_sha256"] == metrics["weights_sha256"]:
+            told["linear probe (%)"] = f"{100 * probe['code']['accuracy']:.1f}"
+    return told
 
 
 def _objective(part):
