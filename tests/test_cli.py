@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 from tests.tiny import untrained_run
 from vlae_tf import catalogue, cli, zoo
 from vlae_tf.cli import demo
+from vlae_tf.cli.application import examples
 from vlae_tf.files import sha256
+from vlae_tf.runs import Recipe
+from vlae_tf.runs.data import split_images
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
@@ -307,14 +310,13 @@ def test_what_stops_a_diverging_run_is_one_line(tiny_recipe_file, monkeypatch, c
     assert message.startswith("Error: Training stopped at step 3.") and "Traceback" not in message
 
 
-@pytest.mark.parametrize(
-    ("arguments", "option"),
-    [(["reconstruct"], "--images"), (["export", "--warmup", "served"], "--warmup-images")],
-    ids=["reconstruct", "export"],
-)
-def test_a_run_has_no_examples(tiny_run, tmp_path, monkeypatch, arguments, option):
-    monkeypatch.chdir(tmp_path)
-    command, *rest = arguments
-    with pytest.raises(ValueError, match=f"`{option}` must name images: only entries of the zoo"):
-        run(command, tiny_run, *rest)
-    assert list(tmp_path.iterdir()) == []
+def test_examples_of_a_run_are_of_its_own_data(tiny_run, tmp_path):
+    recipe = Recipe.load(tiny_run / "recipe.json")
+    images = examples(tiny_run, "--images")
+    expected = split_images(recipe, "test")[: len(images)]
+    np.testing.assert_array_equal(images, expected)
+    # Where the data are gone, the option is named.
+    moved = shutil.copytree(tiny_run, tmp_path / "moved")
+    (moved / "recipe.json").write_text(recipe.replace(dataset=str(tmp_path / "gone.npz")).to_json())
+    with pytest.raises(ValueError, match="`--images` must name images, where .*gone.npz"):
+        examples(moved, "--images")

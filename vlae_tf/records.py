@@ -134,9 +134,14 @@ def read_metrics(path):
     """What `vlae-tf evaluate` wrote, a dict.
 
     Raises:
-        ValueError: names the file, and the key that is missing or of another type.
+        ValueError: names the file that is not there, or the key that is missing or of another type.
         OSError: the file cannot be opened.
     """
+    if not path.exists():
+        raise ValueError(
+            f"The model must have been evaluated: vlae-tf evaluate {path.parent}. Received: no "
+            f"file {str(path)!r}"
+        )
     return _read(path, "the metrics of a model, which `vlae-tf evaluate` writes", _Metrics)
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.tiny import tiny_recipe, write_images
 from vlae_tf.evaluation import evaluate_run, probe, probe_rungs
 from vlae_tf.files import load_weights, sha256
+from vlae_tf.models import importance_weighted_log_prob
 from vlae_tf.runs import load_run
 from vlae_tf.training import train
 from vlae_tf.zoo import publishing
@@ -63,14 +64,28 @@ def test_weights_are_stored_as_float16(tiny_run, tiny_entry):
     assert abs(stored["mean_change_nats"]) <= stored["largest_change_nats"] < 0.01
 
 
-def test_storing_that_moves_the_likelihood_is_refused(run, tmp_path, one_model, monkeypatch):
+@pytest.mark.parametrize("how", ["moves the likelihood", "does not hold them"])
+def test_weights_stay_as_they_are_where_float16(run, tmp_path, one_model, monkeypatch, how):
     def spoil(path):
+        if how == "does not hold them":
+            raise ValueError("a number beyond 65504")
         model = load_run(run)
         model.set_weights([0 * weight for weight in model.get_weights()])
         model.save_weights(path, overwrite=True)
 
     monkeypatch.setattr(publishing, "store_as_float16", spoil)
-    refused(run, tmp_path, "same model as float16.*evaluate the stored weights again. Received: ")
+    entry = tmp_path / "entry"
+    publishing.publish(run, entry)
+    assert sha256(entry / "model.weights.h5") == sha256(run / "model.weights.h5")
+    metrics = read(entry / "metrics.json")
+    assert metrics == read(run / "metrics.json") and "stored" not in metrics
+    assert not (entry / "float32.weights.h5").exists()
+    assert "float16" not in (entry / "card.md").read_text()
+    # The examples' log-probabilities are those of the weights that stay.
+    examples = np.load(entry / "examples.npz")
+    kept = examples["log_prob"]
+    expected = importance_weighted_log_prob(load_run(run), examples["images"], publishing.CHECKED)
+    np.testing.assert_allclose(kept, expected[: len(kept)], atol=1e-4)
 
 
 def test_run_that_was_not_evaluated_is_not_published(run, tmp_path):

@@ -11,6 +11,9 @@ from rich.markup import escape
 
 from vlae_tf import __version__
 
+# Of a run's own images, where an entry has examples.
+_EXAMPLES = 64
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -68,15 +71,25 @@ def refuse_options(context, purpose, names):
 
 
 def examples(source, option):
-    """The example images of a zoo entry. A run has none: `option` must name some."""
+    """The example images of a zoo entry; as many of its own data, test images if there are any, for
+    a run. `option` is what names others."""
     from vlae_tf import zoo
+    from vlae_tf.runs import Recipe
+    from vlae_tf.runs.data import split_images
 
-    if not (zoo.locate(source) / "examples.npz").is_file():
-        raise ValueError(
-            f"`{option}` must name images: only entries of the zoo have examples. "
-            f"Received: source={source!r} without {option}"
-        )
-    return zoo.examples(source)
+    folder = zoo.locate(source)
+    if (folder / "examples.npz").is_file():
+        return zoo.examples(source)
+    recipe, reasons = Recipe.load(folder / "recipe.json"), []
+    for split in ("test", "train"):
+        try:
+            return split_images(recipe, split)[:_EXAMPLES]
+        except (ValueError, OSError) as error:
+            reasons.append(error)
+    raise ValueError(
+        f"`{option}` must name images, where those of the run cannot be read. Received: "
+        f"source={source!r} without {option}: {reasons[-1]}"
+    )
 
 
 def check_picture(out):

@@ -23,11 +23,12 @@ from vlae_tf.cli.application import (
 # Options of a SavedModel, and of each signature of a client's.
 _SAVED_MODEL = "version importance_samples xla png warmup warmup_images batch_sizes".split()
 _ASKED = {
-    "encode": {"images"},
-    "decode": {"codes", "seed"},
-    "reconstruct": {"images", "seed"},
-    "sample": {"n", "seed", "temperature"},
-    "log_prob": {"images", "seed"},
+    "encode": {"images", "out"},
+    "decode": {"codes", "seed", "out"},
+    "reconstruct": {"images", "seed", "out"},
+    "sample": {"n", "seed", "temperature", "out"},
+    "log_prob": {"images", "seed", "out"},
+    "about": set(),
 }
 
 
@@ -180,7 +181,7 @@ def client(
     address: Annotated[str, typer.Argument(help="grpc://host:port or http://host:port")],
     model: Annotated[str, typer.Argument(help="Name of the model.")],
     signature: Annotated[
-        str, typer.Argument(help="encode, decode, reconstruct, sample or log_prob.")
+        str, typer.Argument(help="encode, decode, reconstruct, sample, log_prob or about.")
     ],
     images: Annotated[
         str | None,
@@ -237,12 +238,15 @@ def client(
         elif signature == "decode":
             arguments = [_codes(codes)]
         else:
-            arguments = [n]
-        options: dict = {} if signature == "encode" else {"seed": seed}
+            arguments = [n] if signature == "sample" else []
+        options: dict = {"seed": seed} if "seed" in _ASKED[signature] else {}
         if signature == "sample":
             options["temperature"] = temperature
         with console.status(f"Asking {address}"):
             answer = getattr(served, signature)(*arguments, **options)
+    if signature == "about":
+        print(json.dumps(answer))
+        return
     if out is None:
         print(json.dumps(answer.tolist()))
         return

@@ -36,11 +36,12 @@ def zoo_list(pattern: Annotated[str, typer.Argument(help="A shell pattern.")] = 
                 "x".join(map(str, entry["image_shape"])),
                 str(entry["latent_dim"]),
                 f"{entry['window_pixels']} px" if entry["window_pixels"] else "none",
-                f"{rounded(best['nll'], metrics)} {unit(metrics)}",
+                f"{rounded(best['nll'], metrics)} {unit(metrics)}"
+                + ("" if metrics["split"] == "test" else f", {metrics['split']}"),
                 f"{best['code_bits']:.1f}",
             ]
         )
-    print_table(["entry", "image", "code", "window", "test NLL", "code bits"], rows)
+    print_table(["entry", "image", "code", "window", "NLL", "code bits"], rows)
 
 
 @zoo_app.command("info")
@@ -52,7 +53,10 @@ def zoo_info(name: Annotated[str, typer.Argument(help="Name or folder of an entr
 
     card = catalogue.read_card(catalogue.locate(name))
     # The front matter is for the Hugging Face Hub.
-    console.print(Markdown(card.removeprefix("---").partition("\n---\n")[2] or card))
+    text = card.removeprefix("---").partition("\n---\n")[2] or card
+    # A terminal shows no pictures.
+    lines = (line for line in text.splitlines() if not line.startswith("!["))
+    console.print(Markdown("\n".join(lines)))
 
 
 @zoo_app.command("publish")
@@ -69,9 +73,9 @@ def zoo_publish(
 ):
     """Make a zoo entry of a run that `vlae-tf evaluate` has evaluated.
 
-    The entry's weights are float16, half the size. It holds 64 test images as examples, and the
-    paths in its recipe and commands as they are. With its parent folder in the environment variable
-    VLAE_TF_ZOO it is found by name.
+    The entry's weights are float16, half the size, where that leaves the likelihood. It holds 64
+    test images as examples, and the paths in its recipe, card and commands as they are. With its
+    parent folder in the environment variable VLAE_TF_ZOO it is found by name.
     """
     from vlae_tf.zoo import publishing
 

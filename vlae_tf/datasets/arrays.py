@@ -1,5 +1,6 @@
 """Whole data sets as arrays: images and labels."""
 
+import difflib
 import os
 from collections.abc import Sequence
 
@@ -81,7 +82,11 @@ def _is_named(source, validation_fraction):
     if not isinstance(source, str) or source not in DATASETS:
         if isinstance(source, str) and not os.path.exists(os.path.expanduser(source)):
             expected = f"the name of a data set ({', '.join(DATASETS)}) or the path of own images"
-            refuse("source", f"{expected}, as a picture, a .npy or .npz file, or a folder", source)
+            expected += ", as a picture, a .npy or .npz file, or a folder"
+            close = difflib.get_close_matches(source, DATASETS, n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            received = f"source={source!r}, which is no file or folder{meant}"
+            refuse("source", expected, source, received)
         return False
     if validation_fraction:
         refuse("validation_fraction", f"0 for {source}, which is split", validation_fraction)

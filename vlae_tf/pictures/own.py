@@ -151,9 +151,10 @@ def _wanted(parts, where, split, validation_fraction):
     names = list(dict.fromkeys(made.get(name, name) for name in split.split("+")))
     if not set(names) <= set(parts):
         raise ValueError(
-            f"{where} has no such split; it has {', '.join(parts)} (images without named splits "
-            "are all 'train'). `validation_fraction` takes validation images from those of "
-            "training; a recipe without validation has validation_split null. "
+            f"`split` must be one of those of {where}, {', '.join(parts)}, or several joined by +. "
+            "Folders or arrays named train, validation and test are splits; else all images are "
+            "'train', and `validation_fraction`, in a recipe too, makes 'validation' of a part. "
+            "Training needs none where the recipe's validation_split is null. "
             f"Received: split={split!r}"
         )
     return names

@@ -140,8 +140,8 @@ def _load(recipe, split, data_dir, draw):
     if images.max() > 1:
         refuse(
             "binarise",
-            '"dynamic" or "static", for images that are not binary and a model of binary images; '
-            'or the model have "levels": 256',
+            '"dynamic" or "static" in a recipe whose images are not binary and whose model is; or '
+            'give the model "levels": 256',
             recipe.binarise,
             received=f"binarise=None, dataset={recipe.dataset!r} with pixels up to {images.max()}",
         )

@@ -40,8 +40,9 @@ def chosen(name, options, asked, code="INVALID_ARGUMENT"):
         ServingError: if there is no such key, with all that there are.
     """
     if asked not in options:
-        keys = ", ".join(map(str, sorted(options))) or "none yet"
-        raise invalid(name, f"one of {keys}", asked, code)
+        keys = ", ".join(map(str, sorted(options)))
+        expected = f"one of {keys}" if keys else "left out: there are none here"
+        raise invalid(name, expected, asked, code)
     return options[asked]
 
 

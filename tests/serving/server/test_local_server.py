@@ -130,7 +130,7 @@ def test_a_broken_version_is_not_loaded_again_and_again(models, folder, monkeypa
 def test_a_version_that_is_taken_away_is_served_no_more(models, folder):
     shutil.rmtree(folder / "1")
     models.refresh()
-    with pytest.raises(ServingError, match="none yet"):
+    with pytest.raises(ServingError, match="left out: there are none here"):
         asked(models)
 
 

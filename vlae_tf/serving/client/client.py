@@ -225,9 +225,9 @@ class Client:
             where = f"address={self.address!r}, model={self.model!r}"
             if error.code == "UNAVAILABLE":
                 raise ConnectionError(
-                    "`address` must be that of a running server that has time: start one with "
-                    "`vlae-tf serve`, or check host and port (TensorFlow Serving has gRPC at 8500 "
-                    f"and REST at 8501). Received: {where}, which failed with: {error}"
+                    "`address` must be that of a server that runs and takes requests: start one "
+                    "with `vlae-tf serve`, or check host and port (TensorFlow Serving has gRPC at "
+                    f"8500 and REST at 8501). Received: {where}, which failed with: {error}"
                 ) from error
             if error.code == "DEADLINE_EXCEEDED":
                 raise TimeoutError(
