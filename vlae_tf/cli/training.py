@@ -33,6 +33,7 @@ def recipes():
         rows.append([name, size, epochs, *measured, str(recipe["dataset"])])
     # These headings leave room for the names of data sets within 80 columns.
     print_table(["recipe", "weights", "epochs", "time", "over", "data set"], rows)
+    console.print("Time: what the zoo's entry of that name took, over so many epochs.")
 
 
 def _measured(record):

@@ -8,7 +8,7 @@ import numpy as np
 from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.evaluation.units import number_of_images, number_of_samples
 from vlae_tf.files import PathLike, write_between
-from vlae_tf.records import read_metrics, read_probe
+from vlae_tf.records import read_metrics, read_probe, read_run
 from vlae_tf.runs import Recipe
 from vlae_tf.units import in_unit, rounded, unit
 
@@ -45,13 +45,13 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
     rows = []
     for folder, metrics in zip(paths, all_metrics, strict=True):
         recipe = Recipe.load(folder / "recipe.json")
-        more = _more(folder, metrics)
+        more, epochs = _more(folder, metrics), _epochs(folder, recipe)
         for block in metrics["likelihood"]:
             worth = _difference(paths[0], folder, block, metrics)
             row = {
                 "run": f"`{folder.name}`",
                 "objective": _objective(recipe.objective),
-                "epochs": recipe.epochs,
+                "epochs": epochs,
                 "images × samples": f"{number_of_images(block, metrics)} × "
                 + number_of_samples(block),
                 f"NLL ({name})": f"{rounded(block['nll'], metrics)} ± "
@@ -98,6 +98,14 @@ def paired_difference(
 def renew_comparison(page: PathLike, folders: Sequence[PathLike]) -> None:
     """Puts `comparison_table(folders)` between the marks of a page; a `ValueError` without them."""
     write_between("page", pathlib.Path(page), _BEGIN, _END, comparison_table(folders))
+
+
+def _epochs(folder, recipe):
+    """The epochs of a run, those of a run that it went on from included."""
+    if not (folder / "run.json").is_file():
+        return recipe.epochs
+    run = read_run(folder / "run.json")
+    return run["epochs"] + run.get("earlier", {"epochs": 0})["epochs"]
 
 
 def _more(folder, metrics):

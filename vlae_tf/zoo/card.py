@@ -27,7 +27,7 @@ _CARD = """---
 ```python
 import vlae_tf
 
-vlae = vlae_tf.zoo.load({source})  # pip install vlae_tf
+vlae = vlae_tf.zoo.load({source})
 images = vlae.sample(16, seed=0)
 ```
 
