@@ -242,12 +242,14 @@ def check_codes(code, latent_dim, dtype="float32"):
             f"`code` must have shape (batch, {latent_dim}), with at least one row. "
             f"Received: code with shape {array.shape}"
         )
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        code = array.astype(dtype)
+    if not np.isfinite(code).all():
         raise ValueError(
-            "`code` must have finite numbers only. Received: code with "
-            f"{np.count_nonzero(~np.isfinite(array))} values that are NaN or infinite"
+            f"`code` must have finite numbers only, as {np.dtype(dtype)}. Received: code with "
+            f"{np.count_nonzero(~np.isfinite(code))} values that are NaN or infinite there"
         )
-    return array.astype(dtype)
+    return code
 
 
 def check_temperatures(temperature, count):

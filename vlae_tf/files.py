@@ -2,11 +2,14 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
+import itertools
 import json
 import math
 import os
 import pathlib
+import platform
 import tempfile
 import zipfile
 
@@ -17,22 +20,55 @@ PathLike = str | os.PathLike[str]
 LARGEST_RATIO = 1032
 
 
+# Temporary names are of one writer: host, process, and number within it.
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+_NUMBERS = itertools.count()
+
+
 @contextlib.contextmanager
 def whole(path):
-    """A name to write to, which becomes `path` once all is written: never half a file."""
-    temporary = path.with_name(f"writing-{path.name}")
+    """A name to write to, which becomes `path` once all is written: never half a file.
+
+    Of two writers of one path, the last one to finish has it. What a killed process of this host
+    left is removed. The folder is made if there is none.
+
+    Raises:
+        IsADirectoryError: at once, if `path` is a folder.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f"writing-{_HOST}-*-{glob.escape(path.name)}"):
+        writer = left.name.split("-")[2]
+        if writer.isdigit() and not _runs(int(writer)):
+            left.unlink(missing_ok=True)
+    name = f"writing-{_HOST}-{os.getpid()}-{next(_NUMBERS)}-{path.name}"
+    temporary = path.with_name(name)
     try:
         yield temporary
+        with temporary.open("rb") as file:
+            # The data must be on the disk before the name points to them, should the machine stop.
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if os.strerror(errno.ENOSPC) in str(error):
             # HDF5 has words of its own for it, and does not name the file.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
-    with temporary.open("rb") as file:
-        # The data must be on the disk before the name points to them, should the machine stop.
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+
+
+def _runs(process):
+    """Whether there is such a process on this host; True where that cannot be asked."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextlib.contextmanager

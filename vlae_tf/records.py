@@ -69,6 +69,7 @@ class _Metrics(TypedDict):
     split: str
     binarisation: str
     seed: int
+    images_sha256: NotRequired[str]
     likelihood: Annotated[list[_Block], Field(min_length=1)]
     control: NotRequired[_Control]
     mutual_information: NotRequired[_Information]

@@ -29,7 +29,7 @@ def test_images_come_back_from_blocks_of_any_size(system):
         ("codebook", 3, 128),
         ("bits-back", 3, 128),
     ):
-        data = compress(images, coder, method=method, block_size=block_size, **OPTIONS)
+        data = compress(images, Coder(coder, method, block_size=block_size, **OPTIONS))
         np.testing.assert_array_equal(decompress(data, coder, batch_size), images)
     with ImageReader(data, coder) as reader:
         np.testing.assert_array_equal(reader[-2], images[3])

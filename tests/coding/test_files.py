@@ -154,3 +154,32 @@ def test_a_wrong_decode_is_an_error_when_it_is_written(coder, images, monkeypatc
     monkeypatch.setattr(Coder, "decode", lambda *_: 1 - images[:8])
     with pytest.raises(RuntimeError, match="does not decode to its images"):
         coder.encode(images[:8])
+
+
+def test_two_writers_of_one_file_do_not_spoil_each_other(coder, tmp_path, images):
+    path = tmp_path / "same.vlae"
+    with ImageWriter(path, coder) as first:
+        first.write(images[:4])
+        with ImageWriter(path, coder) as second:
+            second.write(images[4:6])
+        first.write(images[6:])
+    expected = np.concatenate([images[:4], images[6:]])
+    np.testing.assert_array_equal(decompress(path.read_bytes(), coder), expected)
+    assert [file.name for file in tmp_path.iterdir()] == ["same.vlae"]
+
+
+def test_a_coder_is_used_as_it_is(coder, images):
+    lossy = Coder(coder, "lossy", codebook_bits=2)
+    data = compress(images[:3], lossy)
+    with ImageReader(data, coder) as reader:
+        assert reader.header == lossy.header
+    with pytest.raises(ValueError, match="`options` must be left out with a `Coder`"):
+        compress(images[:3], lossy, seed=1)
+
+
+def test_only_integers_name_an_image(coder, images):
+    with ImageReader(compress(images[:2], coder), coder) as reader:
+        np.testing.assert_array_equal(reader[np.int64(1)], images[1])
+        for index in (slice(2), "1", None, 1.0, True):
+            with pytest.raises(ValueError, match="`index` must be an integer"):
+                reader[index]

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from vlae_tf.evaluation import comparison_table, renew_comparison
+from vlae_tf.evaluation import comparison_table, paired_difference, renew_comparison
 from vlae_tf.evaluation.units import number_of_samples
 
 
@@ -20,7 +20,10 @@ def runs(tiny_run, tmp_path):
     block = metrics["likelihood"][0]
     name = f"metrics-{block['num_images']}x{block['importance_samples']}.npy"
     gains = np.resize([1.0, 2.0], block["num_images"])
-    np.save(folders[1] / name, np.load(folders[0] / name) + gains)
+    log_prob = (np.load(folders[0] / name) + gains).astype("float32")
+    np.save(folders[1] / name, log_prob)
+    block["nll"] = -float(log_prob.mean(dtype="float64"))
+    (folders[1] / "metrics.json").write_text(json.dumps(metrics))
     return folders, gains
 
 
@@ -85,3 +88,50 @@ def test_evaluations_of_different_data_are_not_compared(runs):
         comparison_table(folders)
     with pytest.raises(ValueError, match="`folders` must name one run or more"):
         comparison_table([])
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda a: a[:1],
+        lambda a: a[0],
+        lambda a: a[:, None],
+        lambda a: a > a.mean(),
+        lambda a: a.astype("int64"),
+        lambda a: 0 * a - 1,
+        lambda a: np.where(np.arange(len(a)) == 0, np.nan, a),
+        lambda a: a.astype(complex),
+        lambda a: a[:0],
+    ],
+    ids=["one", "scalar", "column", "bool", "int", "other", "nan", "complex", "none"],
+)
+def test_altered_log_probabilities_are_named(runs, alter):
+    folders, _ = runs
+    (path,) = folders[0].glob("metrics-*.npy")
+    np.save(path, alter(np.load(path)))
+    with pytest.raises(ValueError, match=f"{path.name} must hold the log p"):
+        comparison_table(folders)
+
+
+def test_a_run_is_itself_by_any_path(runs):
+    folders, _ = runs
+    block = json.loads((folders[0] / "metrics.json").read_text())["likelihood"][0]
+    again = folders[1] / ".." / folders[0].name
+    assert paired_difference(folders[0], again, block) is None
+
+
+def test_evaluations_of_other_images_under_one_path_are_not_compared(runs):
+    folders, _ = runs
+    path = folders[1] / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"images_sha256": "0" * 64}))
+    with pytest.raises(ValueError, match="evaluated on the same images"):
+        comparison_table(folders)
+
+
+def test_an_evaluation_of_one_image_has_no_error(runs):
+    folders, _ = runs
+    for folder in folders:
+        metrics = json.loads((folder / "metrics.json").read_text())
+        metrics["likelihood"][0]["nll_standard_error"] = None
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert "None" not in comparison_table(folders) and "±" not in comparison_table(folders[:1])

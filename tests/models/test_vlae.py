@@ -317,7 +317,7 @@ def test_codes_of_another_shape_are_refused(model, shape):
 @pytest.mark.jax
 def test_codes_that_are_not_finite_are_refused(model):
     with pytest.raises(
-        ValueError, match="`code` must have finite numbers only. Received: code with 2 values"
+        ValueError, match="`code` must have finite numbers only, as float32. Received: code with 2 "
     ):
         model.decode([[0.0, np.nan, 0.0], [np.inf, 0.0, 0.0]])
 

@@ -20,6 +20,7 @@ from PIL import Image
 import vlae_tf
 from tests.tiny import tiny_recipe, write_images
 from tests.tuning.conftest import MODEL
+from vlae_tf.evaluation import write_metrics
 from vlae_tf.files import locked
 from vlae_tf.runs import Recipe
 from vlae_tf.tuning import recipe_tuner, tune
@@ -216,7 +217,11 @@ def measured(monkeypatch):
         plain |= {"nll_standard_error": 0.5, "num_images": 8, "importance_samples": 2}
         block = plain | {"active_units": 1} | figures.get(sizes[-1], {})
         if "log_prob" in block:
-            np.save(folder / "metrics-8x2.npy", block["log_prob"])
+            np.save(folder / "metrics-8x2.npy", block.pop("log_prob"))
+            told = {"dataset": "images.npz", "split": "validation", "binarisation": "static"}
+            told |= {"seed": 0, "weights_sha256": "0" * 64}
+            block |= {"reconstruction": -70.0, "kl": 9.0, "dtype": "float32"}
+            write_metrics(folder / "metrics.json", told | {"likelihood": [block]})
         return {"likelihood": [block]}
 
     def train(recipe, *_, **__):
@@ -289,7 +294,7 @@ def test_small_code_is_enough_where_the_largest_is_no_better_image_by_image(
     noise -= noise.mean()
     for size, more in {2: 5 + noise, 4: 0.1 + noise, 8: np.zeros(8)}.items():
         nll = images + more
-        measured[size] = {"nll": nll.mean(), "log_prob": -nll}
+        measured[size] = {"nll": float(nll.mean()), "log_prob": -nll}
     results = tune(recipe, {"model.latent_dim": [2, 4, 8]}, tmp_path, **SMALL)
     far, near, lowest = results
     assert results.behind(lowest) is None
@@ -309,7 +314,7 @@ def test_search_over_colour_images_tells_bits_per_dim(tmp_path, measured):
     recipe = tiny_recipe(images, model=MODEL | {"likelihood_family": likelihood})
     for size, bits in {2: 3.4567, 4: 3.3456}.items():
         nll = bits * 192 * np.log(2)
-        measured[size] = {"nll": nll, "elbo": -nll, "bits_per_dim": bits}
+        measured[size] = {"nll": float(nll), "elbo": -float(nll), "bits_per_dim": bits}
         measured[size]["log_prob"] = -nll + np.arange(-3.5, 4)
     out = tmp_path / "search"
     results = tune(recipe, {"model.latent_dim": [2, 4]}, out, command="a word " * 80, **SMALL)

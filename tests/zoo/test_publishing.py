@@ -104,7 +104,7 @@ def test_means_of_other_log_probabilities_are_not_published(run, tmp_path, conte
     (run / "metrics-8x2.npy").unlink()
     if content is not None:
         np.save(run / "metrics-8x2.npy", content)
-    refused(run, tmp_path, "evaluate` again. Received: .* without metrics-8x2.npy")
+    refused(run, tmp_path, "metrics-8x2.npy.* Run `vlae-tf evaluate` again")
 
 
 def test_entry_is_replaced_whole_and_keeps_the_probe_of_its_weights(tiny_zoo, run, one_model):
@@ -171,3 +171,41 @@ def test_entry_that_cannot_be_replaced_stays(tiny_zoo, tiny_run, one_model, monk
         publishing.publish(tiny_run, tiny_zoo / "tiny")
     assert {path.name: path.read_bytes() for path in (tiny_zoo / "tiny").iterdir()} == before
     assert [path.name for path in tiny_zoo.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize("what", ["its parent", "the run itself", "a folder", "a file", "a name"])
+def test_nothing_but_an_entry_is_replaced(run, tmp_path, what):
+    """Neither the run nor anything else of the user's is lost."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years")
+    (tmp_path / "file").write_text("more years")
+    folder = {
+        "its parent": run.parent,
+        "the run itself": run,
+        "a folder": tmp_path / "mine",
+        "a file": tmp_path / "file",
+        "a name": tmp_path / "a|b",
+    }[what]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="`folder` must be .* Received: "):
+        publishing.publish(run, folder)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_weights_saved_meanwhile_are_not_published(run, tmp_path, one_model, monkeypatch):
+    read = publishing.split_images
+
+    def saving(*arguments):
+        model = load_run(run)
+        model.set_weights([weight + 0.5 for weight in model.get_weights()])
+        model.save_weights(run / "model.weights.h5", overwrite=True)
+        return read(*arguments)
+
+    monkeypatch.setattr(publishing, "split_images", saving)
+    refused(run, tmp_path, "`run` must be left alone while it is published")
+
+
+def test_other_images_than_those_evaluated_are_not_published(run, tmp_path, monkeypatch):
+    read = publishing.split_images
+    monkeypatch.setattr(publishing, "split_images", lambda *a: 1 - read(*a))
+    refused(run, tmp_path, "must be those that it was evaluated on")

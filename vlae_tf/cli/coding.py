@@ -1,7 +1,7 @@
 """Commands for images as files of a trained model."""
 
 import pathlib
-import shutil
+import tempfile
 from typing import Annotated
 
 import typer
@@ -87,11 +87,13 @@ def decompress(
 
     with coding.ImageReader(file, entry, batch_size) as reader:
         numbers = range(len(reader)) if index is None else index
-        if not numbers or not all(0 <= number < len(reader) for number in numbers):
+        if index is not None and not all(0 <= number < len(reader) for number in numbers):
             raise ValueError(
                 f"`index` must be one of the numbers of {len(reader)} images, from 0. "
                 f"Received: index={index}"
             )
+        if len(set(numbers)) < len(numbers):
+            raise ValueError(f"`index` must name each image once. Received: index={index}")
         progress = Progress("decompress", len(numbers))
         images = _single(reader, numbers) if index else _all(reader)
         shape = (len(numbers), *reader.header.image_shape)
@@ -146,14 +148,11 @@ def _write_pictures(out, images, numbers, shape, levels, progress):
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"`out` must be a new folder, or an empty one. Received: out={str(out)!r}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f"writing-{out.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=out.parent) as folder:
+        temporary = pathlib.Path(folder) / out.name
+        temporary.mkdir()
         for place, (number, image) in enumerate(zip(numbers, images, strict=True)):
             pixels = image[..., 0] if shape[-1] == 1 else image
             Image.fromarray(pixels * (255 // (levels - 1))).save(temporary / f"{number:06}.png")
             progress(place + 1, len(numbers))
         temporary.replace(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

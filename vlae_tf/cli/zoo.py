@@ -25,6 +25,9 @@ def zoo_list(pattern: Annotated[str, typer.Argument(help="A shell pattern.")] = 
     rows = []
     for name in catalogue.entry_names(pattern):
         folder = catalogue.locate(name)
+        if not (folder / "entry.json").is_file():
+            rows.append([name, *[""] * 3, "a run, not published", ""])
+            continue
         entry, metrics = (
             catalogue.read_entry(folder, "entry"),
             read_metrics(folder / "metrics.json"),

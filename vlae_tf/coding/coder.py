@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from vlae_tf import catalogue
-from vlae_tf.backend import double_precision
+from vlae_tf.backend import GRAPH_ERRORS, double_precision
 from vlae_tf.checks import check_choice, check_flag, check_images, check_integer
 from vlae_tf.coding.bits_back import BitsBack
 from vlae_tf.coding.header import LARGEST_BLOCK, METHODS, Header
@@ -65,7 +65,7 @@ class Coder:
     ):
         self._entry = _Entry.of(entry)
         model = self._entry.double
-        method = check_choice(method or self._entry.method, "method", METHODS)
+        method = self._entry.method if method is None else check_choice(method, "method", METHODS)
         codebook_bits = check_integer(codebook_bits, "codebook_bits", least=0, below=17)
         block_size = _BLOCK[method] if block_size is None else block_size
         check_integer(block_size, "block_size", least=1, below=LARGEST_BLOCK + 1)
@@ -164,9 +164,11 @@ class Coder:
         with exactly():
             try:
                 return self._blocks.decode(payloads, counts)
-            # What the coder says of words that it did not write.
-            except AssertionError as error:
-                raise ValueError(f"a block does not decode: {error}") from error
+            # What the coder says of words that it did not write; TensorFlow wraps what a step of
+            # the wavefront raises.
+            except (AssertionError, *GRAPH_ERRORS) as error:
+                first = str(error).splitlines()[0]
+                raise ValueError(f"a block does not decode: {first}") from error
 
 
 class _Entry:

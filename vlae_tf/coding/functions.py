@@ -5,6 +5,7 @@ import io
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vlae_tf.checks import refuse
 from vlae_tf.coding.coder import Coder
 from vlae_tf.coding.container import ContainerWriter
 from vlae_tf.coding.image_reader import ImageReader
@@ -19,8 +20,8 @@ def compress(images: ArrayLike, entry: PathLike | Coder, **options: object) -> b
 
     Args:
         images: images as the entry's model takes them, `(n, height, width, channels)`.
-        entry: name or folder of an entry, or a `Coder` of it, which saves loading its model again.
-        **options: the other arguments of `Coder`.
+        entry: name or folder of an entry, or a `Coder`, which is used as it is.
+        **options: the other arguments of `Coder`, where `entry` is none.
 
     Raises:
         ValueError: for an unknown entry or invalid images.
@@ -34,7 +35,9 @@ def compress(images: ArrayLike, entry: PathLike | Coder, **options: object) -> b
         >>> bool((coding.decompress(data) == images).all())
         True
     """
-    coder = Coder(entry, **options)
+    if isinstance(entry, Coder) and options:
+        refuse("options", "left out with a `Coder`, which has its own", None, ", ".join(options))
+    coder = entry if isinstance(entry, Coder) else Coder(entry, **options)
     images = coder.checked(images)
     file = io.BytesIO()
     container = ContainerWriter(file, coder.header)

@@ -3,7 +3,7 @@ import pathlib
 
 import numpy as np
 
-from vlae_tf.checks import check_integer
+from vlae_tf.checks import check_integer, refuse
 from vlae_tf.coding.coder import Coder, pixels_crc
 from vlae_tf.coding.container import ContainerReader
 
@@ -64,6 +64,8 @@ class ImageReader:
     def __getitem__(self, index):
         """The image with this number, uint8 `(height, width, channels)`; its block is decoded."""
         count = len(self)
+        if not isinstance(index, (int, np.integer)) or isinstance(index, bool):
+            refuse("index", "an integer", index)
         if not -count <= index < count:
             raise IndexError(f"`index` must be one of {count} images. Received: index={index}")
         block, place = divmod(index % count, self.header.block_size)

@@ -35,6 +35,7 @@ class ImageWriter:
     def __init__(self, path, coder):
         self.path = pathlib.Path(path)
         self.coder = coder
+        self._container = None
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
@@ -55,6 +56,8 @@ class ImageWriter:
 
     def write(self, images):
         """Writes images, `(n, height, width, channels)`."""
+        if self._container is None:
+            raise ValueError("Images are written within `with ImageWriter(...) as writer`.")
         self._waiting = np.concatenate([self._waiting, self.coder.checked(images)])
         self._write_blocks(self.coder.header.block_size)
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vlae_tf.evaluation.run_metrics import log_prob_path
-from vlae_tf.evaluation.units import number_of_images, number_of_samples
+from vlae_tf.evaluation.run_metrics import read_log_prob
+from vlae_tf.evaluation.units import SIZE, number_of_images, number_of_samples
 from vlae_tf.files import PathLike, write_between
 from vlae_tf.records import read_metrics, read_probe, read_run
 from vlae_tf.runs import Recipe
-from vlae_tf.units import in_unit, rounded, unit
+from vlae_tf.units import in_unit, rounded, unit, with_error
 
 _SAME = ("dataset", "split", "binarisation", "seed")
 _BEGIN, _END = "<!-- comparison: written by `vlae-tf compare` -->", "<!-- end of comparison -->"
@@ -33,7 +33,7 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
         >>> from vlae_tf.evaluation import comparison_table
         >>> comparison_table(["runs/elbo", "runs/iwae"])  # doctest: +SKIP
     """
-    paths = [pathlib.Path(folder) for folder in folders]
+    paths = [] if isinstance(folders, str) else [pathlib.Path(folder) for folder in folders]
     if not paths:
         raise ValueError(f"`folders` must name one run or more. Received: folders={folders!r}")
     all_metrics = [read_metrics(folder / "metrics.json") for folder in paths]
@@ -41,6 +41,12 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
     if len(set(told)) > 1:
         received = ", ".join(f"{f.name}: {t}" for f, t in zip(paths, told, strict=True))
         raise ValueError(f"`folders` must agree in {', '.join(_SAME)}. Received: {received}")
+    if len({metrics.get("images_sha256") for metrics in all_metrics} - {None}) > 1:
+        names = ", ".join(folder.name for folder in paths)
+        raise ValueError(
+            "`folders` must have been evaluated on the same images: those of a file or folder have "
+            f"changed since. Evaluate them again. Received: {names} with other images_sha256"
+        )
     name = unit(all_metrics[0])
     rows = []
     for folder, metrics in zip(paths, all_metrics, strict=True):
@@ -54,14 +60,13 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
                 "epochs": epochs,
                 "images × samples": f"{number_of_images(block, metrics)} × "
                 + number_of_samples(block),
-                f"NLL ({name})": f"{rounded(block['nll'], metrics)} ± "
-                + rounded(block["nll_standard_error"], metrics),
+                f"NLL ({name})": with_error(block, metrics),
                 f"less than the first ({name})": "-"
                 if worth is None
                 else " ± ".join(f"{number:.2f}" for number in worth),
                 "-ELBO": rounded(-block["elbo"], metrics),
                 "KL (nats)": f"{block['kl']:.2f}",
-                "active units": block["active_units"],
+                "active units": block.get("active_units", "-"),
             }
             rows.append(row | more)
     heads = list(dict.fromkeys(head for row in rows for head in row))
@@ -86,13 +91,24 @@ def paired_difference(
         >>> size = {"num_images": 10_000, "importance_samples": 256}
         >>> paired_difference("runs/elbo", "runs/iwae", size)  # doctest: +SKIP
     """
-    folders = [pathlib.Path(folder) for folder in (first, second)]
-    paths = [log_prob_path(folder / "metrics.json", block) for folder in folders]
-    if paths[0] == paths[1] or not all(path.is_file() for path in paths):
+    folders = [pathlib.Path(folder).resolve() for folder in (first, second)]
+    if folders[0] == folders[1]:
         return None
-    before, after = (np.load(path, allow_pickle=False) for path in paths)
-    pairs = after - before
+    arrays = [_log_prob(folder, block) for folder in folders]
+    if any(array is None or len(array) < 2 for array in arrays):
+        return None
+    pairs = arrays[1].astype("float64") - arrays[0]
     return float(pairs.mean()), float(pairs.std(ddof=1) / np.sqrt(len(pairs)))
+
+
+def _log_prob(folder, size):
+    """log p(x) of the images of a folder's evaluation of this size, or None."""
+    path = folder / "metrics.json"
+    if not path.is_file():
+        return None
+    blocks = read_metrics(path)["likelihood"]
+    found = [block for block in blocks if all(block[key] == size[key] for key in SIZE)]
+    return read_log_prob(path, found[0]) if found else None
 
 
 def renew_comparison(page: PathLike, folders: Sequence[PathLike]) -> None:
@@ -116,7 +132,7 @@ def _more(folder, metrics):
     if (folder / "probe.json").is_file():
         probe = read_probe(folder / "probe.json")
         # A run may have been trained further since.
-        if probe["weights_sha256"] == metrics["weights_sha256"]:
+        if probe.get("weights_sha256") == metrics["weights_sha256"]:
             told["linear probe (%)"] = f"{100 * probe['code']['accuracy']:.1f}"
     return told
 

@@ -21,7 +21,7 @@ from vlae_tf.models.folder import read_part
 from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
-from vlae_tf.units import in_unit, rounded, unit
+from vlae_tf.units import in_unit, rounded, unit, with_error
 
 _CONDITIONS = ("dataset", "split", "binarisation", "seed")
 
@@ -176,12 +176,11 @@ def window_table(rows, metrics):
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        values = row["nll"], row["nll_standard_error"], -row["elbo"]
-        nll, error, bound = (rounded(value, metrics) for value in values)
+        nll, bound = with_error(row, metrics), rounded(-row["elbo"], metrics)
         control = "-" if row["control"] is None else rounded(row["control"], metrics)
         worth = "-" if not row["gain"] else " ± ".join(rounded(v, metrics) for v in row["gain"])
         lines.append(
-            f"| {row['name']} | {row['window']} | {row['latent_dim']} | {nll} ± {error} | {bound} "
+            f"| {row['name']} | {row['window']} | {row['latent_dim']} | {nll} | {bound} "
             f"| {control} | {worth} | {row['code_bits']:.1f} | {row['active_units']} |"
         )
     images = number_of_images(rows[0], metrics)
@@ -194,7 +193,7 @@ def _plot_curves(rows, metrics, path):
     if len(set(names)) < len(names):
         names = [row["name"] for row in rows]
     missing = np.nan, np.nan
-    nll = np.array([(row["nll"], row["nll_standard_error"]) for row in rows])
+    nll = np.array([(row["nll"], row["nll_standard_error"] or 0) for row in rows])
     gains = np.array([row["gain"] or missing for row in rows])
     controls = np.array([np.nan if row["control"] is None else row["control"] for row in rows])
     panels = {

@@ -1,5 +1,6 @@
 """Evaluation of a training run, from its folder."""
 
+import hashlib
 import json
 import pathlib
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from vlae_tf.checks import check_integer
 from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.mutual_information import mutual_information
 from vlae_tf.evaluation.units import SIZE
-from vlae_tf.files import PathLike, write_array, write_text
+from vlae_tf.files import PathLike, read_numpy, write_array, write_text
 from vlae_tf.models.partial_results import PartialResults
 from vlae_tf.records import read_metrics, read_run
 from vlae_tf.runs import Recipe
@@ -92,19 +93,20 @@ def evaluate_run(
     path = folder / "metrics.json" if path is None else pathlib.Path(path)
     recipe = Recipe.load(folder / "recipe.json")
     model, weights = load_hashed_run(folder, dtype)
+    images = split_images(recipe, split, seed, data_dir)
     record = {
         "dataset": recipe.dataset,
         "split": split,
         "binarisation": binarisation(recipe),
         "seed": seed,
         "weights_sha256": weights,
+        "images_sha256": images_sha256(images),
     }
     _written(path, record)  # fails now, not after hours, if the file belongs to something else
     if control is not None:
         trained = _control_record(pathlib.Path(control), recipe)
         control, trained["weights_sha256"] = load_hashed_run(pathlib.Path(control), dtype)
 
-    images = split_images(recipe, split, seed, data_dir)
     rows = _rows(len(images), num_images, seed)
     partial = PartialResults(path.with_name(f"partial-{path.stem}.npy"))
     block = evaluate(
@@ -138,6 +140,36 @@ def log_prob_path(path, block):
     return path.with_name(f"{path.stem}-{block['num_images']}x{block['importance_samples']}.npy")
 
 
+def images_sha256(images):
+    """The SHA-256 of the images of a split as the model takes them."""
+    return hashlib.sha256(np.ascontiguousarray(images, "uint8").tobytes()).hexdigest()
+
+
+def read_log_prob(path, block):
+    """log p(x) of each image of a block of a metrics.json, float32 nats `(n,)`; None if the file of
+    them is not there.
+
+    Raises:
+        ValueError: names a file that is not that of this block.
+    """
+    path = log_prob_path(path, block)
+    if not path.is_file():
+        return None
+    array, count = read_numpy(path), block["num_images"]
+    if (
+        not isinstance(array, np.ndarray)
+        or array.dtype.kind != "f"
+        or array.shape != (count,)
+        or not np.isfinite(array).all()
+        or not np.isclose(-array.mean(dtype="float64"), block["nll"])
+    ):
+        raise ValueError(
+            f"{path} must hold the log p(x) of each of {count} images, as floats of mean "
+            f"{-block['nll']:.4f}. Run `vlae-tf evaluate` again. Received: another array"
+        )
+    return array
+
+
 def write_metrics(path: PathLike, metrics: dict) -> None:
     """Write metrics as JSON. If that fails, the file that was there stays.
 
@@ -166,7 +198,9 @@ def _written(path, record):
     metrics = read_metrics(path)
     if metrics["weights_sha256"] != record["weights_sha256"]:
         return {}
-    different = [key for key in _CONDITIONS if metrics.get(key) != record[key]]
+    # Evaluations of before have no sha256 of the images.
+    known = (*_CONDITIONS, *(["images_sha256"] if "images_sha256" in metrics else []))
+    different = [key for key in known if metrics.get(key) != record[key]]
     if different:
         raise ValueError(
             "`path` must be another file: this one holds results of these weights with "

@@ -113,9 +113,9 @@ class ExploredModel:
         with self._coder_lock:
             try:
                 self._coder = self._coder or Coder(self.source, verify=False)
-                size = len(compress(image[None], self._coder))
             except (ImportError, ValueError):
                 return None
+            size = len(compress(image[None], self._coder))
         levels = self._coder.header.levels
         pixels = image[..., 0] if image.shape[-1] == 1 else image
         picture, png = Image.fromarray(pixels * (255 // (levels - 1))), io.BytesIO()

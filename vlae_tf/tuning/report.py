@@ -61,12 +61,18 @@ def _figures(trial, results):
 
     metrics, behind = trial.metrics, results.behind(trial)
     return {
-        f"NLL ({results.unit})": told(metrics["nll"], metrics["nll_standard_error"]),
+        f"NLL ({results.unit})": told(*_without_none(metrics)),
         "above the lowest": "" if behind is None else " ± ".join(f"{n:.{digits}f}" for n in behind),
         f"ELBO ({results.unit})": told(metrics["elbo"]),
         "code (bits)": f"{metrics['code_bits']:.1f}",
         "active units": f"{metrics['active_units']:.0f}",
     }
+
+
+def _without_none(metrics):
+    """NLL and its standard error, which one image alone does not have."""
+    error = metrics.get("nll_standard_error")
+    return (metrics["nll"],) if error is None else (metrics["nll"], error)
 
 
 def _write_pictures(out, results, seed, data_dir):

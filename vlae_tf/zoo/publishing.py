@@ -8,6 +8,7 @@ import tempfile
 import numpy as np
 
 from vlae_tf import catalogue
+from vlae_tf.checks import refuse
 from vlae_tf.evaluation import (
     plot_clusters,
     plot_history,
@@ -16,7 +17,7 @@ from vlae_tf.evaluation import (
     plot_samples,
     write_metrics,
 )
-from vlae_tf.evaluation.run_metrics import log_prob_path
+from vlae_tf.evaluation.run_metrics import images_sha256, log_prob_path, read_log_prob
 from vlae_tf.evaluation.rung_plots import rung_sizes
 from vlae_tf.files import load_weights, read_json, read_numpy, sha256, write_text
 from vlae_tf.models import importance_weighted_log_prob
@@ -61,10 +62,11 @@ def publish(run, folder, data_dir=None, licence=None):
         licence: SPDX name of the licence of the weights, such as "MIT"; None: not stated.
 
     Raises:
-        ValueError: if the run was not evaluated, or the log-probabilities of its images are
-            missing.
+        ValueError: if the run was not evaluated, the log-probabilities of its images are missing,
+            or `folder` is there and is no entry: nothing else is replaced.
     """
     run, folder = pathlib.Path(run), pathlib.Path(folder)
+    _check_target(run, folder)
     missing = [name for name in _COPIED if not (run / name).is_file()]
     if missing:
         raise ValueError(
@@ -81,6 +83,11 @@ def publish(run, folder, data_dir=None, licence=None):
     log_probs = [_log_prob(run, block) for block in metrics["likelihood"]]
     recipe = Recipe.load(run / "recipe.json")
     images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)
+    if metrics.get("images_sha256") not in (None, images_sha256(images)):
+        raise ValueError(
+            "The images of the run must be those that it was evaluated on: run `vlae-tf evaluate` "
+            f"again. Received: {recipe.dataset} with other images than in {run / 'metrics.json'}"
+        )
     rows = np.random.default_rng(metrics["seed"]).permutation(len(images))[:EXAMPLES]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publishing-") as temporary:
@@ -88,6 +95,11 @@ def publish(run, folder, data_dir=None, licence=None):
         entry.mkdir()
         for path in [*(run / name for name in _COPIED), *log_probs]:
             shutil.copy(path, entry)
+        if sha256(entry / "model.weights.h5") != weights:
+            raise ValueError(
+                "`run` must be left alone while it is published. Received: "
+                f"run={str(run)!r}, whose weights were written anew meanwhile"
+            )
         for name in _PROBES:
             if _is_of(run / name, weights):
                 shutil.copy(run / name, entry)
@@ -192,6 +204,19 @@ def draw_history(entry):
     )
 
 
+def _check_target(run, folder):
+    """Raises unless `folder` is not there, is empty, or is an entry that may be replaced."""
+    if not folder.name or not folder.name.isprintable() or set(folder.name) & set("<>|&`\"'*?:"):
+        refuse("folder", "a path whose last name has no signs such as < | & *", str(folder))
+    target = folder.resolve()
+    if target == run.resolve() or target in run.resolve().parents:
+        refuse("folder", f"another folder than the run {str(run)!r} or one around it", str(folder))
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / "entry.json").is_file() or not (folder / "card.md").is_file():
+        refuse("folder", "a new folder, an empty one, or that of an entry", str(folder))
+
+
 def _is_of(probe, weights):
     """Whether there is such a file, made with these weights."""
     if not probe.is_file():
@@ -200,15 +225,15 @@ def _is_of(probe, weights):
 
 
 def _log_prob(run, block):
-    """The file of a block's log-probabilities, checked against the block's mean."""
-    path = log_prob_path(run / "metrics.json", block)
-    if not path.is_file() or not np.isclose(-read_numpy(path).mean(dtype="float64"), block["nll"]):
+    """The file of a block's log-probabilities, which fits the block."""
+    path = run / "metrics.json"
+    if read_log_prob(path, block) is None:
+        name = log_prob_path(path, block).name
         raise ValueError(
-            f"{run} is missing {path.name}, the log p(x) of each image of these metrics. Run "
-            f"`vlae-tf evaluate` again. Received: run={str(run)!r} without {path.name} of mean "
-            f"{-block['nll']:.4f}"
+            f"{run} is missing {name}, the log p(x) of each image of these metrics. Run "
+            f"`vlae-tf evaluate` again. Received: run={str(run)!r} without {name}"
         )
-    return path
+    return log_prob_path(path, block)
 
 
 def _replace(folder, entry, aside):

@@ -86,10 +86,16 @@ _LIKELIHOOD = (
 def _likelihood_row(block, metrics):
     return (
         f"| {number_of_images(block, metrics)} | {number_of_samples(block)} "
-        f"| {block['nll']:.2f} ± {block['nll_standard_error']:.2f} | {block['bits_per_dim']:.4f} "
+        f"| {_nats(block)} | {block['bits_per_dim']:.4f} "
         f"| {block['elbo']:.2f} | {block['kl']:.2f} | {block['code_bits']:.1f} "
         f"| {_active(block)} | {block['dtype']} |"
     )
+
+
+def _nats(block):
+    """NLL and, of more than one image, its standard error."""
+    error = block["nll_standard_error"]
+    return f"{block['nll']:.2f}" + ("" if error is None else f" ± {error:.2f}")
 
 
 def _active(block):
