@@ -126,6 +126,7 @@ def test_what_is_no_number(value):
         (checks.check_codes, ([[1, 2], [1]], 2), "an array of numbers. Received: code of type l"),
         (checks.check_codes, ([[1, 2]], 3), "shape (batch, 3), with at least one row. Received"),
         (checks.check_codes, ([[1, NAN]], 2), "finite numbers only, as float32"),
+        (checks.check_codes, ([[1, 1e39]], 2), "finite numbers only, as float32"),
         (checks.check_images, (IMAGES + 2, (2, 4, 1)), "be binary, every pixel 0 or 1; binarise"),
         (checks.check_images, (IMAGES - 1.0, (2, 4, 1)), "images of float64 between -1.0 and -1.0"),
         (checks.check_images, (IMAGES + 0.5, (2, 4, 1), 256), "whole numbers from 0 to 255"),

@@ -310,6 +310,13 @@ def test_what_stops_a_diverging_run_is_one_line(tiny_recipe_file, monkeypatch, c
     assert message.startswith("Error: Training stopped at step 3.") and "Traceback" not in message
 
 
+def test_a_run_among_the_entries_is_told_apart(tiny_zoo, tiny_run):
+    shutil.copytree(tiny_run, tiny_zoo / "bare")
+    lines = run("zoo", "list").splitlines()
+    assert any("bare" in line and "not published" in line for line in lines)
+    assert any("tiny" in line and "nats" in line for line in lines)
+
+
 def test_examples_of_a_run_are_of_its_own_data(tiny_run, tmp_path):
     recipe = Recipe.load(tiny_run / "recipe.json")
     images = examples(tiny_run, "--images")

@@ -53,6 +53,23 @@ def test_a_folder_of_pictures_goes_in_and_comes_out(entries):
     assert {path.name for path in entries.iterdir()} == names
 
 
+def test_nothing_beside_the_output_is_touched(entries):
+    images = KEPT / "binary" / "images.npy"
+    out, folder = entries / "new" / "binary.vlae", entries / "pictures"
+    run("compress", images, "--entry", "binary", "--out", out, "--codebook-bits", 3)
+    (entries / "writing-pictures").mkdir()
+    (entries / "writing-pictures" / "precious.txt").write_text("years")
+    run("decompress", out, "--out", folder)
+    assert len(list(folder.iterdir())) == len(np.load(images))
+    assert (entries / "writing-pictures" / "precious.txt").read_text() == "years"
+    with pytest.raises(ValueError, match="`index` must name each image once"):
+        run("decompress", out, "--index", 1, "--index", 1, "--out", entries / "twice")
+    (entries / "folder.vlae").mkdir()
+    with pytest.raises(IsADirectoryError, match="folder.vlae"):
+        run("compress", images, "--entry", "binary", "--out", entries / "folder.vlae")
+    assert not list(entries.rglob("writing-*.vlae"))
+
+
 def test_binary_images_are_black_and_white(entries):
     images = KEPT / "binary" / "images.npy"
     out = entries / "images.vlae"

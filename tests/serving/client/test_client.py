@@ -276,10 +276,16 @@ def test_samples_into_a_picture(server, model, tmp_path):
     np.testing.assert_array_equal(printed, model.sample(3, seed=5))
 
 
+def test_about_is_printed(server):
+    about = json.loads(run(server.grpc_address, "tiny", "about"))
+    assert about["levels"] == 2 and len(about["weights"]) == 64
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["tiny", "dream"], "`signature` must be encode, decode"),
+        (["tiny", "about", "--out", "about.npy"], "`--out` has no use for about"),
         (["tiny", "encode"], "`images` must be given"),
         (["tiny", "decode"], "`codes` must be given"),
         (["tiny", "encode", "--images", "none.png"], "none.png"),
