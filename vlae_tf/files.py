@@ -66,8 +66,8 @@ def _runs(process):
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:
-        return True
+    except PermissionError:  # another user's
+        pass
     return True
 
 

@@ -11,9 +11,6 @@ from rich.markup import escape
 
 from vlae_tf import __version__
 
-# Of a run's own images, where an entry has examples.
-_EXAMPLES = 64
-
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -76,6 +73,7 @@ def examples(source, option):
     from vlae_tf import zoo
     from vlae_tf.runs import Recipe
     from vlae_tf.runs.data import split_images
+    from vlae_tf.zoo.publishing import EXAMPLES
 
     folder = zoo.locate(source)
     if (folder / "examples.npz").is_file():
@@ -83,7 +81,7 @@ def examples(source, option):
     recipe, reasons = Recipe.load(folder / "recipe.json"), []
     for split in ("test", "train"):
         try:
-            return split_images(recipe, split)[:_EXAMPLES]
+            return split_images(recipe, split)[:EXAMPLES]
         except (ValueError, OSError) as error:
             reasons.append(error)
     raise ValueError(

@@ -143,7 +143,7 @@ def _write_array(out, images, numbers, shape, levels, progress):
 
 def _write_pictures(out, images, numbers, shape, levels, progress):
     """PNG files in a folder, which has its name once all are there."""
-    from PIL import Image
+    from vlae_tf.pictures.picture import image_picture
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"`out` must be a new folder, or an empty one. Received: out={str(out)!r}")
@@ -152,7 +152,6 @@ def _write_pictures(out, images, numbers, shape, levels, progress):
         temporary = pathlib.Path(folder) / out.name
         temporary.mkdir()
         for place, (number, image) in enumerate(zip(numbers, images, strict=True)):
-            pixels = image[..., 0] if shape[-1] == 1 else image
-            Image.fromarray(pixels * (255 // (levels - 1))).save(temporary / f"{number:06}.png")
+            image_picture(image, levels).save(temporary / f"{number:06}.png")
             progress(place + 1, len(numbers))
         temporary.replace(out)

@@ -369,14 +369,14 @@ def _values(text):
 
 
 def _trials_table(results):
-    nll, digits = f"NLL ({results.unit})", 2 if results.unit == "nats" else 4
-    table = Table("trial", *results.space.short_names().values(), nll, "code bits", "active", "")
+    names, nll = results.space.short_names().values(), f"NLL ({results.unit})"
+    table = Table("trial", *names, nll, "code bits", "active", "")
     for result in results:
         chosen = [json.dumps(value) for value in result.values.values()]
         figures = [""] * 3
         if metrics := result.metrics:
             figures = [
-                f"{results.in_unit(result, metrics['nll']):.{digits}f}",
+                results.told(result, metrics["nll"]),
                 f"{metrics['code_bits']:.1f}",
                 f"{metrics['active_units']:.0f}",
             ]

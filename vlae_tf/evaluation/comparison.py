@@ -10,7 +10,7 @@ from vlae_tf.evaluation.units import SIZE, number_of_images, number_of_samples
 from vlae_tf.files import PathLike, write_between
 from vlae_tf.records import read_metrics, read_probe, read_run
 from vlae_tf.runs import Recipe
-from vlae_tf.units import in_unit, rounded, unit, with_error
+from vlae_tf.units import in_unit, plus_minus, rounded, unit, with_error
 
 _SAME = ("dataset", "split", "binarisation", "seed")
 _BEGIN, _END = "<!-- comparison: written by `vlae-tf compare` -->", "<!-- end of comparison -->"
@@ -53,7 +53,6 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
         recipe = Recipe.load(folder / "recipe.json")
         more, epochs = _more(folder, metrics), _epochs(folder, recipe)
         for block in metrics["likelihood"]:
-            worth = _difference(paths[0], folder, block, metrics)
             row = {
                 "run": f"`{folder.name}`",
                 "objective": _objective(recipe.objective),
@@ -61,9 +60,9 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
                 "images × samples": f"{number_of_images(block, metrics)} × "
                 + number_of_samples(block),
                 f"NLL ({name})": with_error(block, metrics),
-                f"less than the first ({name})": "-"
-                if worth is None
-                else " ± ".join(f"{number:.2f}" for number in worth),
+                f"less than the first ({name})": _difference(
+                    paths[0], folder, block, metrics
+                ),
                 "-ELBO": rounded(-block["elbo"], metrics),
                 "KL (nats)": f"{block['kl']:.2f}",
                 "active units": block.get("active_units", "-"),
@@ -143,5 +142,9 @@ def _objective(part):
 
 
 def _difference(first, folder, block, metrics):
+    """How much lower the NLL is than that of the first run, as text."""
     found = paired_difference(first, folder, block)
-    return None if found is None else [in_unit(number, metrics) for number in found]
+    if found is None:
+        return "-"
+    number, error = (in_unit(nats, metrics) for nats in found)
+    return plus_minus(number, error, digits=2)

@@ -1,6 +1,5 @@
 """Evaluation of a training run, from its folder."""
 
-import hashlib
 import json
 import pathlib
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from vlae_tf.files import PathLike, read_numpy, write_array, write_text
 from vlae_tf.models.partial_results import PartialResults
 from vlae_tf.records import read_metrics, read_run
 from vlae_tf.runs import Recipe
-from vlae_tf.runs.data import binarisation, split_images
+from vlae_tf.runs.data import binarisation, images_sha256, split_images
 from vlae_tf.runs.load import load_hashed_run
 from vlae_tf.seeds import row_seeds
 
@@ -138,11 +137,6 @@ def evaluate_run(
 def log_prob_path(path, block):
     """The file with log p(x) of each image of a block, next to the metrics at `path`."""
     return path.with_name(f"{path.stem}-{block['num_images']}x{block['importance_samples']}.npy")
-
-
-def images_sha256(images):
-    """The SHA-256 of the images of a split as the model takes them."""
-    return hashlib.sha256(np.ascontiguousarray(images, "uint8").tobytes()).hexdigest()
 
 
 def read_log_prob(path, block):

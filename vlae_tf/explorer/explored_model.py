@@ -4,13 +4,13 @@ import threading
 
 import numpy as np
 from keras import ops
-from PIL import Image
 
 from vlae_tf import zoo
 from vlae_tf.checks import check_codes, check_integer, refuse
 from vlae_tf.coding import Coder, compress
 from vlae_tf.evaluation import cluster_draws, manifold, rung_sizes
 from vlae_tf.noise import paired_normal
+from vlae_tf.pictures.picture import image_picture
 
 # Images drawn at once: one number, so that TensorFlow compiles each function once.
 ROWS = 8
@@ -117,8 +117,7 @@ class ExploredModel:
                 return None
             size = len(compress(image[None], self._coder))
         levels = self._coder.header.levels
-        pixels = image[..., 0] if image.shape[-1] == 1 else image
-        picture, png = Image.fromarray(pixels * (255 // (levels - 1))), io.BytesIO()
+        picture, png = image_picture(image, levels), io.BytesIO()
         (picture.convert("1") if levels == 2 else picture).save(png, "PNG", optimize=True)
         return size, len(png.getvalue())
 

@@ -78,6 +78,14 @@ def read_picture(
     return pixels
 
 
+def image_picture(image, levels):
+    """An image of a model of so many levels, `(height, width, 1 or 3)`, as Pillow's."""
+    from PIL import Image
+
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    return Image.fromarray(pixels * (255 // (levels - 1)))
+
+
 def _check_size(opened, most):
     """Raises where Pillow only warns."""
     if most is not None and opened.width * opened.height > most:

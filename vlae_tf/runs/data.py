@@ -74,7 +74,7 @@ class RunData:
         """Number and sha256 of the images of each split: a dict, as run.json keeps it."""
         splits = {"train": self.images, "validation": self.validation_images}
         return {
-            name: {"images": len(x), "sha256": hashlib.sha256(x.tobytes()).hexdigest()}
+            name: {"images": len(x), "sha256": images_sha256(x)}
             for name, x in splits.items()
             if x is not None
         }
@@ -100,6 +100,11 @@ class RunData:
 def draws_afresh(recipe):
     """Whether the training images are intensities, to be drawn anew in each epoch."""
     return binarisation(recipe) == "dynamic"
+
+
+def images_sha256(images):
+    """The sha256 of an array of images, by which a run or a measurement names its data."""
+    return hashlib.sha256(images.tobytes()).hexdigest()
 
 
 def binarisation(recipe):

@@ -12,6 +12,7 @@ from vlae_tf.files import whole, write_text
 from vlae_tf.runs.data import split_images
 from vlae_tf.tuning.pictures import plot_codes, plot_curves
 from vlae_tf.tuning.search_space import SearchSpace
+from vlae_tf.units import plus_minus
 
 # The figures of a trial in the table.
 _COLUMNS = ("nll", "nll_standard_error", "elbo", "bits_per_dim", "code_bits", "active_units")
@@ -54,25 +55,15 @@ def write_report(out, recipe, results, settings, command=None, data_dir=None):
 
 def _figures(trial, results):
     """The figures of a completed trial as a reader wants them: dict of heading to text."""
-    digits = 2 if results.unit == "nats" else 4
-
-    def told(*nats):
-        return " ± ".join(f"{results.in_unit(trial, number):.{digits}f}" for number in nats)
-
     metrics, behind = trial.metrics, results.behind(trial)
+    nll, error = metrics["nll"], metrics.get("nll_standard_error")
     return {
-        f"NLL ({results.unit})": told(*_without_none(metrics)),
-        "above the lowest": "" if behind is None else " ± ".join(f"{n:.{digits}f}" for n in behind),
-        f"ELBO ({results.unit})": told(metrics["elbo"]),
+        f"NLL ({results.unit})": results.told(trial, nll, error),
+        "above the lowest": "" if behind is None else plus_minus(*behind, digits=results.digits),
+        f"ELBO ({results.unit})": results.told(trial, metrics["elbo"]),
         "code (bits)": f"{metrics['code_bits']:.1f}",
         "active units": f"{metrics['active_units']:.0f}",
     }
-
-
-def _without_none(metrics):
-    """NLL and its standard error, which one image alone does not have."""
-    error = metrics.get("nll_standard_error")
-    return (metrics["nll"],) if error is None else (metrics["nll"], error)
 
 
 def _write_pictures(out, results, seed, data_dir):
@@ -98,10 +89,10 @@ def _write_pictures(out, results, seed, data_dir):
 
 def _best_recipe(recipe, results, command):
     """The recipe that the search began with, its own splits and epochs, with the best values."""
-    values, best = results.best.values, _figures(results.best, results)
-    heading, nll = next(iter(best.items()))
+    values, best = results.best.values, results.best
+    nll = results.told(best, best.metrics["nll"], best.metrics.get("nll_standard_error"))
     note = (
-        f"{recipe.notes} Chosen by validation {heading}: {nll}, in a search over "
+        f"{recipe.notes} Chosen by validation NLL ({results.unit}): {nll}, in a search over "
         f"{', '.join(values)}{f': {command}' if command else ''}"
     )
     chosen = SearchSpace(recipe, results.space.choices).recipe(values)

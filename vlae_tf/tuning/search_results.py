@@ -3,7 +3,7 @@ import json
 
 from vlae_tf.evaluation import paired_difference
 from vlae_tf.runs.data import binarisation
-from vlae_tf.units import unit
+from vlae_tf.units import plus_minus, unit
 
 
 class SearchResults(collections.abc.Sequence):
@@ -20,6 +20,7 @@ class SearchResults(collections.abc.Sequence):
             the objective; or None.
         of_each_size: completed trial with the best score for each latent size, sorted by size.
         unit: unit of likelihoods: "nats" for binary images, "bits/dim" for others.
+        digits: digits of likelihoods after the point.
         conclusion: list of sentences that sum the search up.
     """
 
@@ -33,6 +34,7 @@ class SearchResults(collections.abc.Sequence):
         sizes = {trial.latent_dim: trial for trial in reversed(ranked)}
         self.of_each_size = [sizes[size] for size in sorted(sizes)]
         self.unit = unit({"binarisation": binarisation(space.base)})
+        self.digits = 2 if self.unit == "nats" else 4
 
     def __getitem__(self, index):
         return self._trials[index]
@@ -51,10 +53,14 @@ class SearchResults(collections.abc.Sequence):
         same images, and the standard error of that difference, in the unit of the search; None
         for the lowest one, and where the log-probabilities are not here: another machine's.
         """
-        lowest = min(self.completed, key=lambda trial: trial.metrics["nll"])
+        lowest = self._lowest
         size = {name: int(trial.metrics[name]) for name in ("num_images", "importance_samples")}
         found = paired_difference(trial.folder, lowest.folder, size)
         return found and tuple(self.in_unit(trial, number) for number in found)
+
+    @property
+    def _lowest(self):
+        return min(self.completed, key=lambda trial: trial.metrics["nll"])
 
     @property
     def conclusion(self):
@@ -89,7 +95,7 @@ class SearchResults(collections.abc.Sequence):
     def _about_sizes(self):
         if len(self.of_each_size) < 2:
             return
-        lowest = min(self.completed, key=lambda trial: trial.metrics["nll"])
+        lowest = self._lowest
         behind = {trial.trial: self.behind(trial) for trial in self.of_each_size}
         if any(behind[t.trial] is None for t in self.of_each_size if t is not lowest):
             return
@@ -105,9 +111,13 @@ class SearchResults(collections.abc.Sequence):
             f"{enough.metrics['code_bits']:.1f} bits, {_count(active, 'active unit')}."
         )
 
+    def told(self, trial, nats, error=None):
+        """Nats an image of a completed trial as text in the unit of the search, and their error."""
+        values = (None if n is None else self.in_unit(trial, n) for n in (nats, error))
+        return plus_minus(*values, digits=self.digits)
+
     def _nll(self, trial):
-        digits = 2 if self.unit == "nats" else 4
-        return f"{self.in_unit(trial, trial.metrics['nll']):.{digits}f} {self.unit}"
+        return f"{self.told(trial, trial.metrics['nll'])} {self.unit}"
 
 
 def _count(count, noun):

@@ -147,8 +147,9 @@ def _window(entry):
 
 
 def _system(folder):
+    parts = {part: read_part(folder, part) for part in {part for part, *_ in _SYSTEMS}}
     for part, known, name in _SYSTEMS:
-        if isinstance(read_part(folder, part), known):
+        if isinstance(parts[part], known):
             return name
     return "A Variational Lossy Autoencoder (Chen et al., ICLR 2017)"
 

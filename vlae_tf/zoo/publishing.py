@@ -1,5 +1,6 @@
 """From an evaluated run to an entry of the zoo."""
 
+import contextlib
 import json
 import pathlib
 import shutil
@@ -17,7 +18,7 @@ from vlae_tf.evaluation import (
     plot_samples,
     write_metrics,
 )
-from vlae_tf.evaluation.run_metrics import images_sha256, log_prob_path, read_log_prob
+from vlae_tf.evaluation.run_metrics import log_prob_path, read_log_prob
 from vlae_tf.evaluation.rung_plots import rung_sizes
 from vlae_tf.files import load_weights, read_json, read_numpy, sha256, write_text
 from vlae_tf.models import importance_weighted_log_prob
@@ -26,7 +27,7 @@ from vlae_tf.posteriors import LadderPosterior
 from vlae_tf.priors import GaussianMixturePrior
 from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe, load_run
-from vlae_tf.runs.data import split_images
+from vlae_tf.runs.data import images_sha256, split_images
 from vlae_tf.units import in_unit, unit
 from vlae_tf.zoo.card import card
 from vlae_tf.zoo.entry import write_entry
@@ -136,24 +137,22 @@ def store_weights(entry):
     metrics = read_metrics(entry / "metrics.json")
     model = load_run(entry, "float32")
     log_prob = importance_weighted_log_prob(model, images, CHECKED)
-    path, whole = entry / "model.weights.h5", entry / "float32.weights.h5"
-    shutil.copy(path, whole)
-    try:
+    path = entry / "model.weights.h5"
+    whole = path.read_bytes()
+    # A number that float16 does not have leaves the file as it is.
+    with contextlib.suppress(ValueError):
         store_as_float16(path)
-        load_weights(model, path)
-        before, log_prob = log_prob, importance_weighted_log_prob(model, images, CHECKED)
-        changes = log_prob - before
-        same = abs(in_unit(changes.mean(), metrics)) <= _LARGEST_CHANGE[unit(metrics)]
-    # A number that float16 does not have.
-    except ValueError:
-        same = False
-    if not same:
-        whole.replace(path)
-        load_weights(model, path)
-        log_prob = importance_weighted_log_prob(model, images, CHECKED)
-    whole.unlink(missing_ok=True)
     weights = sha256(path)
+    after = log_prob
     if weights != metrics["weights_sha256"]:
+        load_weights(model, path)
+        after = importance_weighted_log_prob(model, images, CHECKED)
+    changes = after - log_prob
+    if abs(in_unit(changes.mean(), metrics)) > _LARGEST_CHANGE[unit(metrics)]:
+        path.write_bytes(whole)
+        load_weights(model, path)
+    elif weights != metrics["weights_sha256"]:
+        log_prob = after
         stored = {
             "dtype": "float16",
             "examples": len(changes),

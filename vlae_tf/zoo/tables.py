@@ -6,7 +6,7 @@ from vlae_tf import catalogue
 from vlae_tf.evaluation.units import control_nll, number_of_images, number_of_samples
 from vlae_tf.files import read_json, write_between, write_text
 from vlae_tf.records import read_metrics, read_probe, read_run
-from vlae_tf.units import rounded, unit
+from vlae_tf.units import plus_minus, rounded, unit
 
 # Published results on the test set, in nats, or bits/dim for CIFAR-10: the paper's (Chen et al.,
 # 2017, tables 1 to 5 and figure 4), and the best we know of. By data set, or by entry where a data
@@ -86,16 +86,11 @@ _LIKELIHOOD = (
 def _likelihood_row(block, metrics):
     return (
         f"| {number_of_images(block, metrics)} | {number_of_samples(block)} "
-        f"| {_nats(block)} | {block['bits_per_dim']:.4f} "
+        f"| {plus_minus(block['nll'], block['nll_standard_error'], 2)} "
+        f"| {block['bits_per_dim']:.4f} "
         f"| {block['elbo']:.2f} | {block['kl']:.2f} | {block['code_bits']:.1f} "
         f"| {_active(block)} | {block['dtype']} |"
     )
-
-
-def _nats(block):
-    """NLL and, of more than one image, its standard error."""
-    error = block["nll_standard_error"]
-    return f"{block['nll']:.2f}" + ("" if error is None else f" ± {error:.2f}")
 
 
 def _active(block):

@@ -173,8 +173,7 @@ function buildCards() {
     element.querySelector(".reset").addEventListener("click", () => {
       delete state.changes[name];
       showNumbers(name);
-      say("");
-      draw(name);
+      redraw(name);
     });
     element.querySelector(".file button").addEventListener("click", () => showFile(name));
     cards[name] = { element, code: null, bits: null, asked: 0, waits: 0 };
@@ -205,8 +204,7 @@ function showNumbers(name) {
     slider.setAttribute("aria-label", `Number ${index} of the code of ${name}`);
     slider.addEventListener("input", () => {
       (state.changes[name] ??= {})[index] = +slider.value;
-      say("");
-      draw(name);
+      redraw(name);
     });
     const label = document.createElement("span");
     label.textContent = index;
@@ -285,6 +283,12 @@ async function draw(name) {
     card.busy = false;
     wait(card, -1);
   }
+}
+
+// What the user asked for; what was wrong before is over.
+function redraw(...names) {
+  say("");
+  for (const name of names) draw(name);
 }
 
 async function encode(name) {
@@ -430,10 +434,6 @@ async function take(file) {
 // === Start ===
 
 function listen() {
-  const redraw = () => {
-    say("");
-    state.models.forEach((name) => draw(name));
-  };
   $("dataset").addEventListener("change", () => {
     Object.assign(state, { dataset: $("dataset").value, models: [], drawn: null, example: 0, rows: 0, changes: {} });
     picture = null;
@@ -448,7 +448,7 @@ function listen() {
     $("file").value = "";
     take(file);
   });
-  $("again").addEventListener("click", () => { state.seed += ROWS; redraw(); });
+  $("again").addEventListener("click", () => { state.seed += ROWS; redraw(...state.models); });
   for (const button of document.querySelectorAll("[data-view]"))
     button.addEventListener("click", () => { state.view = button.dataset.view; update(); });
   for (const id of ["second", "rows", "temperature", "rung"])
@@ -456,7 +456,7 @@ function listen() {
       state[id] = +$(id).value;
       $("temperature-shown").textContent = state.temperature;
       if (id === "second") for (const name of state.models) cards[name].other = null;
-      redraw();
+      redraw(...state.models);
     });
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files[0]); });
