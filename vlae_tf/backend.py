@@ -33,12 +33,6 @@ else:
         f"'jax' before Keras is imported. Received: KERAS_BACKEND={BACKEND!r}"
     )
 
-# What a function that the backend calls back raises, as it comes out of a compiled one.
-GRAPH_ERRORS = (
-    (tf.errors.UnknownError, tf.errors.InternalError)
-    if BACKEND == "tensorflow"
-    else (jax.errors.JaxRuntimeError,)
-)
 tfd = tfp.distributions
 tfb = tfp.bijectors
 TensorShape = tf.TensorShape

@@ -12,7 +12,7 @@ import pytest
 from tests.coding.make_kept import KEPT
 from tests.test_mutated_files import mutated
 from vlae_tf import catalogue
-from vlae_tf.coding import Coder, ImageReader, ImageWriter, compress, decompress
+from vlae_tf.coding import Coder, ImageReader, ImageWriter, compress, decompress, image_coder
 from vlae_tf.coding.container import ContainerWriter
 from vlae_tf.coding.header import Header
 
@@ -154,6 +154,21 @@ def test_a_wrong_decode_is_an_error_when_it_is_written(coder, images, monkeypatc
     monkeypatch.setattr(Coder, "decode", lambda *_: 1 - images[:8])
     with pytest.raises(RuntimeError, match="does not decode to its images"):
         coder.encode(images[:8])
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_words_that_no_coder_wrote_are_an_error_of_the_file(coder, images, monkeypatch, compiled):
+    """Right by their CRC, or read where the model computes otherwise: whatever wraps the error."""
+
+    def astray(*_):
+        raise AssertionError("not from here")
+
+    block = coder.encode(images[:8])
+    monkeypatch.setattr(image_coder._State, "_decode", astray)
+    tf = pytest.importorskip("tensorflow")
+    tf.config.run_functions_eagerly(not compiled)
+    with pytest.raises(ValueError, match="^a block does not decode: not from here$"):
+        coder.decode([block], [8])
 
 
 def test_two_writers_of_one_file_do_not_spoil_each_other(coder, tmp_path, images):

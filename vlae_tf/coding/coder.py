@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from vlae_tf import catalogue
-from vlae_tf.backend import GRAPH_ERRORS, double_precision
+from vlae_tf.backend import double_precision
 from vlae_tf.checks import check_choice, check_flag, check_images, check_integer
 from vlae_tf.coding.bits_back import BitsBack
 from vlae_tf.coding.header import LARGEST_BLOCK, METHODS, Header
@@ -164,11 +164,9 @@ class Coder:
         with exactly():
             try:
                 return self._blocks.decode(payloads, counts)
-            # What the coder says of words that it did not write; TensorFlow wraps what a step of
-            # the wavefront raises.
-            except (AssertionError, *GRAPH_ERRORS) as error:
-                first = str(error).splitlines()[0]
-                raise ValueError(f"a block does not decode: {first}") from error
+            # What the coder says of words that it did not write.
+            except AssertionError as error:
+                raise ValueError(f"a block does not decode: {error}") from error
 
 
 class _Entry:

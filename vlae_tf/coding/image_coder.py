@@ -123,7 +123,13 @@ class ImageCoder:
             columns = self._state(parameters[:, :, None])
             return columns.reshape(len(code), *self.shape).astype("uint8")
         run = self.model.compiled_function("coding_decode", self._decode)
-        return ops.convert_to_numpy(run(code)).astype("uint8")
+        try:
+            return ops.convert_to_numpy(run(code)).astype("uint8")
+        except Exception:
+            # Compiled functions wrap what is raised in them, each backend in its own way.
+            if self._state.error is not None:
+                raise self._state.error from None
+            raise
 
     def draw(self, code):
         """Images drawn from p(x | z), uint8, with noise that is always the same."""
@@ -159,8 +165,16 @@ class _State:
         ]
         self._calls = 0
         self._drawn = {}
+        self.error = None
 
     def __call__(self, parameters):
+        try:
+            return self._step(parameters)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _step(self, parameters):
         """The pixels of a step, `(n, slots, 1, channels)` or `(n, height, width, channels)`, from
         the network's outputs at the same places."""
         coder = self._coder
