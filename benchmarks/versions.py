@@ -1,8 +1,10 @@
 """This version against another one: how many times as fast, in two processes that take turns.
 
     python benchmarks/versions.py OTHER [--work sample_1 sample_16 ...] [--rounds 15]
+    python benchmarks/versions.py . --environment TF_ENABLE_ONEDNN_OPTS=1
 
-OTHER is the folder of another checkout (`git worktree add --detach OTHER COMMIT`). Both run each
+OTHER is the folder of another checkout (`git worktree add --detach OTHER COMMIT`), or of this one
+if the environment of this version's process is what differs. Both run each
 work in turn, and a ratio is that of two neighbouring runs: what else the machine does slows both.
 Processor time, of all threads, is measured beside wall time: on a busy machine it is the steadier.
 The first call, with its tracing, is measured apart, and what both return is compared.
@@ -39,6 +41,7 @@ WORKS = {
     "sample_1": ("mnist_static", None, sample(1)),
     "sample_16": ("mnist_static", None, sample(16)),
     "sample_64": ("mnist_static", None, sample(64)),
+    "likelihood_float32": ("mnist_static", "float32", likelihood),
     "likelihood_bfloat16": ("mnist_static", "mixed_bfloat16", likelihood),
     "likelihood_lossy": ("cifar10_lossy_4x2", "float32", likelihood),
     "step_float32": ("mnist_static", "float32", step),
@@ -52,37 +55,42 @@ def main():
     parser.add_argument("other", help="folder of the other checkout")
     parser.add_argument("--work", nargs="+", choices=WORKS, default=list(WORKS))
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument(
+        "--environment", nargs="+", default=[], metavar="NAME=VALUE", help="of this version alone"
+    )
     arguments = parser.parse_args()
 
-    this = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     context = multiprocessing.get_context("spawn")
-    ends = {}
-    for folder in (this, os.path.abspath(arguments.other)):
-        ends[folder], theirs = context.Pipe()
-        context.Process(target=serve, args=(theirs, folder), daemon=True).start()
 
-    def turn(folder, name):
-        ends[folder].send(name)
-        return ends[folder].recv()
+    def start(folder):
+        end, theirs = context.Pipe()
+        context.Process(target=serve, args=(theirs, folder), daemon=True).start()
+        return end
+
+    ends = {"other": start(os.path.abspath(arguments.other))}
+    os.environ.update(setting.split("=", 1) for setting in arguments.environment)
+    ends["this"] = start(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+    def turn(version, name):
+        ends[version].send(name)
+        return ends[version].recv()
 
     table = Table("work", "times as fast, wall", "processor", "first call", "results")
     for name in arguments.work:
-        first = {folder: turn(folder, name) for folder in ends}
+        first = {version: turn(version, name) for version in ends}
         ratios = []
         for number in track(range(arguments.rounds), name):
             order = list(ends)[:: 1 if number % 2 else -1]
-            now = {folder: turn(folder, name) for folder in order}
-            mine, theirs = now.values() if order[0] == this else reversed(now.values())
-            ratios.append(np.divide(theirs[:2], mine[:2]))
-        mine, theirs = first.values()
+            now = {version: turn(version, name) for version in order}
+            ratios.append(np.divide(now["other"][:2], now["this"][:2]))
         table.add_row(
             name,
             *(quartiles(column) for column in np.transpose(ratios)),
-            f"{theirs[1] / mine[1]:.2f} (processor)",
-            difference(mine[2], theirs[2]),
+            f"{first['other'][1] / first['this'][1]:.2f} (processor)",
+            difference(first["this"][2], first["other"][2]),
         )
-        for folder in ends:
-            turn(folder, None)
+        for version in ends:
+            turn(version, None)
     for end in ends.values():
         end.send("")
     Console().print(table)

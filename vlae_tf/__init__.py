@@ -1,7 +1,8 @@
 """Variational autoencoders for Keras: layers, distributions, models, and a zoo.
 
 Importing vlae_tf imports no other package; each room is loaded at its first use. From then on
-TensorFlow starts without its notices, and `keras.saving.load_model` knows the models.
+TensorFlow starts without its notices and with oneDNN's convolutions, unless the environment says
+otherwise, and `keras.saving.load_model` knows the models.
 """
 
 import importlib
@@ -49,6 +50,8 @@ def __dir__():
 
 # Warnings and notices of TensorFlow's; its errors are shown.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Without AVX-512 TensorFlow leaves oneDNN's convolutions off (docs/performance.md).
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 sys.meta_path.insert(0, OnFirstImport({"keras": with_stand_ins, "tensorflow": quiet}))
 if "keras" in sys.modules:
     with with_stand_ins(sys.modules["keras"]):
