@@ -86,14 +86,13 @@ def serve(arguments):
 def with_vlae_tf(images, samples, threads):
     import tensorflow as tf
 
-    from vlae_tf.objectives import ImportanceWeightedELBO
     from vlae_tf.runs import Recipe
     from vlae_tf.training import recipe_optimizer
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    recipe = Recipe.load("mnist_dynamic_iwae")
+    objective = {"class_name": "ImportanceWeightedELBO", "config": {"samples": samples}}
+    recipe = Recipe.load("mnist_dynamic_iwae").replace(objective=objective)
     model = recipe.build_model(images.shape[1:])
-    model.objective = ImportanceWeightedELBO(samples)
     model.initialize_from_data(images[:BATCH])
     model.compile(recipe_optimizer(recipe, len(images) // BATCH))
     return lambda: model.fit(images, batch_size=BATCH, shuffle=False, verbose=0)
