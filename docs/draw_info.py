@@ -13,7 +13,7 @@ import numpy as np
 from vlae_tf.evaluation import plot_rows
 from vlae_tf.runs import load_run
 
-COLUMNS, STEPS = 12, 32
+COLUMNS, STEPS = 10, 8
 CRITERIA = {"ELBO": "_elbo", "KL / 10": "_light", "MMD": "", "no KL": "_none"}
 
 

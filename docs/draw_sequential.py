@@ -1,6 +1,6 @@
-"""Draws docs/relatives/sequential.png: what each step of a chain makes of its part of the code.
+"""Draws docs/relatives/OUT: what each step of a chain makes of its part of the code.
 
-python -m docs.draw_sequential RUN ONE_STEP_RUN
+python -m docs.draw_sequential RUN ONE_STEP_RUN OUT
 """
 
 import sys
@@ -12,17 +12,17 @@ from keras import ops
 from vlae_tf.evaluation import plot_rows
 from vlae_tf.runs import load_run
 
-COLUMNS = 16
+COLUMNS, DRAWS = 16, 64
 
 
-def main(run, control):
+def main(run, control, out):
     """New images, the mean of each pixel: from the same code by steps, and of the control."""
     model, one_step = load_run(run), load_run(control)
     rows = {f"step {t + 1}": means for t, means in enumerate(steps(model, codes(model)))}
     rows["drawn from step 4"] = model.decode(codes(model), seed=0)
     (rows["one step"],) = steps(one_step, codes(one_step))
     rows["drawn from it"] = one_step.decode(codes(one_step), seed=0)
-    plot_rows(rows, Path(__file__).parent / "relatives" / "sequential.png")
+    plot_rows(rows, Path(__file__).parent / "relatives" / out)
 
 
 def codes(model):
@@ -30,9 +30,17 @@ def codes(model):
 
 
 def steps(model, code):
-    """The probability of each pixel after each step."""
+    """The mean of each pixel after each step."""
     likelihoods = (model.likelihood_family.distribution(maps) for maps in model.decoder.chain(code))
-    return [ops.convert_to_numpy(likelihood.mean()) for likelihood in likelihoods]
+    return [mean(likelihood, model.levels) for likelihood in likelihoods]
+
+
+def mean(likelihood, levels):
+    if levels == 2:
+        return ops.convert_to_numpy(likelihood.mean())
+    # Colours of a mixture depend on each other: no formula, the mean of draws.
+    draws = ops.convert_to_numpy(likelihood.sample(DRAWS, seed=0))
+    return np.mean(draws, axis=0).round().astype("uint8")
 
 
 if __name__ == "__main__":
