@@ -23,6 +23,7 @@ PUBLISHED = {
     "mnist_mixture_ladder": None,
     "mnist_dynamic_recursive": None,
     "mnist_dynamic_sequential": None,
+    "mnist_static_info": None,
     # The papers' figures: with larger networks for the Laplace autoencoder, read off a figure.
     "mnist_dynamic_iwae": (84.78, _DYNAMIC_MNIST),
     "mnist_dynamic_laplace": (83.72, _DYNAMIC_MNIST),
