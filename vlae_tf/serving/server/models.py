@@ -1,9 +1,12 @@
+import ctypes
 import dataclasses
 import gc
 import logging
 import math
 import pathlib
+import sys
 import threading
+import weakref
 
 from google.protobuf import text_format
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
@@ -36,6 +39,7 @@ class Models:
         self.configs, self._servables = {}, {}
         self._ordered, self._failures = None, set()
         self._refreshing, self._turns = threading.Lock(), threading.Semaphore(4)
+        self._unloaded = threading.Event()
 
     def refresh(self):
         """Reads configuration and folders, loads new versions and unloads old ones."""
@@ -49,6 +53,10 @@ class Models:
                 except OSError as error:
                     # For example a network folder that is away: the loaded versions stay.
                     logger.warning("The versions of %s cannot be listed: %s", model.name, error)
+            # Also of a version that was replaced earlier, and whose last request ended since.
+            if self._unloaded.is_set():
+                self._unloaded.clear()
+                _return_memory()
 
     def find(self, spec):
         """The number and the `Servable` of the version that a `ModelSpec` asks for."""
@@ -152,7 +160,9 @@ class Models:
             stamp = present[version], *((stat.st_size, stat.st_mtime_ns) for stat in stats)
             if stamp not in self._failures:
                 try:
-                    loaded = loaded | {version: Servable(present[version], self.max_rows)}
+                    servable = Servable(present[version], self.max_rows)
+                    weakref.finalize(servable, self._unloaded.set)
+                    loaded = loaded | {version: servable}
                     logger.info("Loaded %s", present[version])
                 # A SavedModel may fail in any way; the server continues without it.
                 except Exception as error:
@@ -161,9 +171,12 @@ class Models:
         # Old versions stay until a wanted one is loaded, and until their last request is answered.
         if not wanted or wanted & set(loaded):
             loaded = {version: loaded[version] for version in wanted & set(loaded)}
-        before = self._servables[model.name]
         self._servables = self._servables | {model.name: loaded}
-        if set(before) - set(loaded):
-            del before
-            # What TensorFlow loads refers to itself: it would stay until Python looks for such.
-            gc.collect()
+
+
+def _return_memory():
+    # What TensorFlow loads refers to itself: it would stay until Python looks for such.
+    gc.collect()
+    # glibc keeps what is freed, a quarter of a gigabyte a version; other C libraries do not.
+    if sys.platform == "linux":
+        getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
