@@ -4,7 +4,6 @@ import gc
 import logging
 import math
 import pathlib
-import sys
 import threading
 import weakref
 
@@ -35,9 +34,8 @@ class Models:
     model_control: bool = False
 
     def __post_init__(self):
-        # By name, and then by version. They are replaced, never changed: to look takes no lock.
-        self.configs, self._servables = {}, {}
-        self._ordered, self._failures = None, set()
+        # Configuration and `Servable`s by name. It is replaced, never changed: reads take no lock.
+        self.served, self._ordered, self._failures = {}, None, set()
         self._refreshing, self._turns = threading.Lock(), threading.Semaphore(4)
         self._unloaded = threading.Event()
 
@@ -45,23 +43,24 @@ class Models:
         """Reads configuration and folders, loads new versions and unloads old ones."""
         with self._refreshing:
             models = (self._ordered or self._read_config()).model_config_list.config
-            self._servables = {model.name: self._servables.get(model.name, {}) for model in models}
-            self.configs = {model.name: model for model in models}
+            self.served = {m.name: (m, self.served.get(m.name, (m, {}))[1]) for m in models}
             for model in models:
                 try:
                     self._refresh(model)
                 except OSError as error:
                     # For example a network folder that is away: the loaded versions stay.
                     logger.warning("The versions of %s cannot be listed: %s", model.name, error)
-            # Also of a version that was replaced earlier, and whose last request ended since.
+            # Also a version that was replaced earlier, whose last request has ended since.
             if self._unloaded.is_set():
                 self._unloaded.clear()
-                _return_memory()
+                # What TensorFlow loads refers to itself: Python would look for such much later.
+                gc.collect()
+                # glibc would keep what is freed; other C libraries have no such function.
+                getattr(ctypes.pythonapi, "malloc_trim", int)(0)
 
     def find(self, spec):
         """The number and the `Servable` of the version that a `ModelSpec` asks for."""
-        config = chosen("model", self.configs, spec.name, "NOT_FOUND")
-        servables = self._servables.get(spec.name, {})
+        config, servables = chosen("model", self.served, spec.name, "NOT_FOUND")
         version = max(servables, default=None)
         if spec.version_label:
             version = chosen("label", config.version_labels, spec.version_label)
@@ -97,7 +96,7 @@ class Models:
         spec = request.model_spec
         numbers = [self.find(spec)[0]]
         if spec.WhichOneof("version_choice") is None:
-            numbers = sorted(self._servables.get(spec.name, {}), reverse=True)
+            numbers = sorted(chosen("model", self.served, spec.name)[1], reverse=True)
         states = [{"version": n, "state": "AVAILABLE", "status": {}} for n in numbers]
         return GetModelStatusResponse(model_version_status=states)
 
@@ -153,16 +152,15 @@ class Models:
         newest = sorted(present)[-max(1, policy.latest.num_versions) :]
         choices = {"all": present, "specific": policy.specific.versions}
         wanted = set(choices.get(policy.WhichOneof("policy_choice"), newest)) & set(present)
-        loaded = self._servables[model.name]
+        _, loaded = self.served[model.name]
         for version in sorted(wanted - set(loaded)):
             # Sizes and times of its files, which change when a file does.
             stats = [file.stat() for file in sorted(present[version].rglob("*"))]
             stamp = present[version], *((stat.st_size, stat.st_mtime_ns) for stat in stats)
             if stamp not in self._failures:
                 try:
-                    servable = Servable(present[version], self.max_rows)
-                    weakref.finalize(servable, self._unloaded.set)
-                    loaded = loaded | {version: servable}
+                    loaded = loaded | {version: Servable(present[version], self.max_rows)}
+                    weakref.finalize(loaded[version], self._unloaded.set)
                     logger.info("Loaded %s", present[version])
                 # A SavedModel may fail in any way; the server continues without it.
                 except Exception as error:
@@ -171,12 +169,4 @@ class Models:
         # Old versions stay until a wanted one is loaded, and until their last request is answered.
         if not wanted or wanted & set(loaded):
             loaded = {version: loaded[version] for version in wanted & set(loaded)}
-        self._servables = self._servables | {model.name: loaded}
-
-
-def _return_memory():
-    # What TensorFlow loads refers to itself: it would stay until Python looks for such.
-    gc.collect()
-    # glibc keeps what is freed, a quarter of a gigabyte a version; other C libraries do not.
-    if sys.platform == "linux":
-        getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
+        self.served = self.served | {model.name: (model, loaded)}
