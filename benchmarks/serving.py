@@ -5,12 +5,12 @@
     python benchmarks/serving.py [ENTRY] --address grpc://HOST:8500 grpc://HOST:9500 --version V/1
 
 Each client is a thread that sends requests of one row, one after the other. Without --address,
-`vlae-tf serve` is started in a process of its own, and a version of the model comes and goes
-every few seconds. It also gets 200 connections at once and --mutants requests that are wrong in
-small ways over each protocol. Every answer is compared with that to the same row when the server
-was idle. Printed are latencies, what was refused, what was wrong, and the server's memory and
-threads: before, which is after warm-up and all of the load without a change of version; while two
-versions were loaded; and after. All in one run, on one machine.
+`vlae-tf serve` is started in a process of its own, and a new version of the model comes as soon
+as the one before is served. It also gets 200 connections at once and --mutants requests that are
+wrong in small ways over each protocol. Every answer is compared with that to the same row when
+the server was idle. Printed are latencies, what was refused, what was wrong, and the server's
+memory and threads: before, which is after warm-up and all of the load without a change of
+version; after; and its largest memory. All in one run, on one machine.
 
 Several servers, for example of two builds, take turns, and each is compared with the first.
 """
@@ -51,7 +51,7 @@ def main():
     parser.add_argument("entry", nargs="?", default="mnist_dynamic")
     parser.add_argument("--address", nargs="+", help="of servers that are there")
     parser.add_argument(
-        "--version", type=pathlib.Path, help="folder of the version they serve; copies come and go"
+        "--version", type=pathlib.Path, help="folder of the version they serve; copies follow"
     )
     parser.add_argument("--signatures", nargs="+", default=["encode", "sample"])
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32, 128])
@@ -61,7 +61,7 @@ def main():
     if arguments.address:
         measure(arguments, arguments.address)
         if arguments.version:
-            with changing(arguments.version):
+            with changing(arguments.version, arguments.address, arguments.entry):
                 measure(arguments, arguments.address)
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def main():
             server = psutil.Process(process.pid)
             measure(arguments, [grpc_address])
             before = server.memory_info().rss, server.num_threads()
-            with changing(first):
+            with changing(first, [rest_address], arguments.entry):
                 measure(arguments, [grpc_address])
                 at_once(rest_address, arguments.entry)
                 mutants(grpc_address, rest_address, arguments.entry, arguments.mutants)
@@ -193,18 +193,21 @@ def mutants(grpc_address, rest_address, entry, n):
 
 
 @contextlib.contextmanager
-def changing(first):
-    """The next version of a model comes and goes, a copy of the `first`."""
+def changing(first, addresses, entry):
+    """The next version comes, a copy of the `first`, when all servers have the one before."""
     ended = threading.Event()
 
     def change():
-        other = first.with_name("2")
-        while not ended.wait(2):
-            if other.exists():
-                shutil.rmtree(other)
-            else:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(serving.Client(a, entry)) for a in addresses]
+            version = int(first.name)
+            while not ended.wait(2):
+                version += 1
                 shutil.copytree(first, first.with_name(".writing"))
-                first.with_name(".writing").rename(other)
+                first.with_name(".writing").rename(first.with_name(str(version)))
+                while not all(serves(client, version) for client in clients):
+                    time.sleep(0.5)
+            CONSOLE.print(f"{version - int(first.name)} changes of version")
 
     thread = threading.Thread(target=change)
     thread.start()
@@ -213,6 +216,12 @@ def changing(first):
     finally:
         ended.set()
         thread.join()
+
+
+def serves(client, version):
+    # A server with too many requests does not answer this one either.
+    with contextlib.suppress(OSError):
+        return version in client.status()
 
 
 @contextlib.contextmanager

@@ -108,6 +108,21 @@ def test_an_old_version_ends_after_its_last_request_and_leaves_no_thread(models,
     assert old() is None and threading.active_count() == threads
 
 
+def test_a_version_that_fails_to_load_leaves_nothing(models, folder, monkeypatch):
+    left = []
+
+    class Broken:
+        def __init__(self, *_):
+            self.itself = self
+            left.append(weakref.ref(self))
+            raise ValueError
+
+    monkeypatch.setattr("vlae_tf.serving.server.models.Servable", Broken)
+    shutil.copytree(folder / "1", folder / "2")
+    models.refresh()
+    assert left[0]() is None and served(models) == [1]
+
+
 def test_an_error_that_is_kept_keeps_no_model(versions):
     servable = Servable(versions / "1", max_rows=4)
     try:

@@ -43,8 +43,7 @@ def write_predict(outputs, by_row):
     rows = {array.shape[:1] for array in arrays.values()}
     if len(rows) > 1 or () in rows:
         raise invalid("instances", "`inputs` where the outputs are not rows", sorted(rows))
-    columns = zip(*values.values(), strict=True)
-    by_name = [dict(zip(values, row, strict=True)) for row in columns]
+    by_name = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     return {"predictions": by_name if only is None else only}
 
 

@@ -37,7 +37,7 @@ class Models:
         # Configuration and `Servable`s by name. It is replaced, never changed: reads take no lock.
         self.served, self._ordered, self._failures = {}, None, set()
         self._refreshing, self._turns = threading.Lock(), threading.Semaphore(4)
-        self._unloaded = threading.Event()
+        self._left = threading.Event()
 
     def refresh(self):
         """Reads configuration and folders, loads new versions and unloads old ones."""
@@ -50,9 +50,9 @@ class Models:
                 except OSError as error:
                     # For example a network folder that is away: the loaded versions stay.
                     logger.warning("The versions of %s cannot be listed: %s", model.name, error)
-            # Also a version that was replaced earlier, whose last request has ended since.
-            if self._unloaded.is_set():
-                self._unloaded.clear()
+            # What is left of a version: of one whose last request ended, or that failed to load.
+            if self._left.is_set():
+                self._left.clear()
                 # What TensorFlow loads refers to itself: Python would look for such much later.
                 gc.collect()
                 # glibc would keep what is freed; other C libraries have no such function.
@@ -160,12 +160,13 @@ class Models:
             if stamp not in self._failures:
                 try:
                     loaded = loaded | {version: Servable(present[version], self.max_rows)}
-                    weakref.finalize(loaded[version], self._unloaded.set)
+                    weakref.finalize(loaded[version], self._left.set)
                     logger.info("Loaded %s", present[version])
                 # A SavedModel may fail in any way; the server continues without it.
                 except Exception as error:
                     logger.warning("%s cannot be served: %s", present[version], error)
                     self._failures.add(stamp)
+                    self._left.set()
         # Old versions stay until a wanted one is loaded, and until their last request is answered.
         if not wanted or wanted & set(loaded):
             loaded = {version: loaded[version] for version in wanted & set(loaded)}
