@@ -2,13 +2,17 @@
 
     python benchmarks/serving.py [ENTRY] [--clients 1 8 32 128] [--seconds 10]
     python benchmarks/serving.py [ENTRY] --address grpc://HOST:8500      # a server that is there
+    python benchmarks/serving.py [ENTRY] --address grpc://HOST:8500 grpc://HOST:9500 --version V/1
 
 Each client is a thread that sends requests of one row, one after the other. Without --address,
-`vlae-tf serve` is started in a process of its own, and a version of the model comes and goes
-every few seconds. It also gets 200 connections at once and --mutants requests that are wrong in
-small ways over each protocol. Every answer is compared with that to the same row when the server
-was idle. Printed are latencies, what was refused, what was wrong, and the server's memory and
-threads. All in one run, on one machine.
+`vlae-tf serve` is started in a process of its own, and a new version of the model comes as soon
+as the one before is served. It also gets 200 connections at once and --mutants requests that are
+wrong in small ways over each protocol. Every answer is compared with that to the same row when
+the server was idle. Printed are latencies, what was refused, what was wrong, and the server's
+memory and threads: before, which is after warm-up and all of the load without a change of
+version; after; and its largest memory. All in one run, on one machine.
+
+Several servers, for example of two builds, take turns, and each is compared with the first.
 """
 
 import argparse
@@ -45,13 +49,20 @@ CONSOLE = Console()
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("entry", nargs="?", default="mnist_dynamic")
-    parser.add_argument("--address", help="of a server that has the entry; otherwise a local one")
+    parser.add_argument("--address", nargs="+", help="of servers that are there")
+    parser.add_argument(
+        "--version", type=pathlib.Path, help="folder of the version they serve; copies follow"
+    )
+    parser.add_argument("--signatures", nargs="+", default=["encode", "sample"])
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32, 128])
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--mutants", type=int, default=10_000, help="over each protocol")
     arguments = parser.parse_args()
     if arguments.address:
         measure(arguments, arguments.address)
+        if arguments.version:
+            with changing(arguments.version, arguments.address, arguments.entry):
+                measure(arguments, arguments.address)
         return
     with tempfile.TemporaryDirectory() as folder:
         versions = pathlib.Path(folder) / arguments.entry
@@ -60,39 +71,61 @@ def main():
         )
         with local(folder) as (process, grpc_address, rest_address):
             server = psutil.Process(process.pid)
-            measure(arguments, grpc_address)
+            measure(arguments, [grpc_address])
             before = server.memory_info().rss, server.num_threads()
-            with changing(first):
-                measure(arguments, grpc_address)
+            with changing(first, [rest_address], arguments.entry):
+                measure(arguments, [grpc_address])
                 at_once(rest_address, arguments.entry)
                 mutants(grpc_address, rest_address, arguments.entry, arguments.mutants)
             time.sleep(15)
             after = server.memory_info().rss, server.num_threads()
             for name, old, new in zip(("bytes", "threads"), before, after, strict=True):
                 CONSOLE.print(f"server's {name}: {old:,} before, {new:,} after")
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text("utf-8")
+            CONSOLE.print("server's largest memory:", re.search(r"VmHWM:\s*(.*)", status)[1])
 
 
-def measure(arguments, address):
-    """Latencies of both signatures, for each number of clients."""
-    table = Table("signature", "clients", "p50 ms", "p99 ms", "rows/s", "refused", "wrong")
-    seed = np.zeros(1, "int32")
-    with serving.Client(address, arguments.entry) as client:
-        shape = client.about()["image_shape"]
+def measure(arguments, addresses):
+    """Latencies of the signatures, for each number of clients; the servers take turns."""
+    names = "signature", "clients", "server", "p50 ms", "p99 ms", "answers", "refused", "wrong"
+    table = Table(*names, "p50, p99: ratio to the first")
+    seconds = arguments.seconds / 2
+    with contextlib.ExitStack() as stack:
+        servers = [
+            stack.enter_context(serving.Client(address, arguments.entry, timeout=600))
+            for address in addresses
+        ]
+        shape = servers[0].about()["image_shape"]
         image = np.random.default_rng(0).integers(0, 2, (1, *shape)).astype("uint8")
         rows = {
             "encode": {"image": image},
-            "sample": {"seed": seed, "temperature": np.ones(1, "float32")},
+            "sample": {"seed": np.zeros(1, "int32"), "temperature": np.ones(1, "float32")},
         }
-        for signature, row in rows.items():
-            expected = client.predict(signature, **row)
+        for signature in arguments.signatures:
+            row = rows[signature]
+            expected = servers[0].predict(signature, **row)
             for clients in arguments.clients:
-                found = load(client, signature, row, expected, clients, arguments.seconds)
-                table.add_row(signature, str(clients), *found)
+                found = [([], [], []) for _ in servers]
+                # Half of the time in one order, half in the other.
+                for order in (1, -1):
+                    for server, lists in list(zip(servers, found, strict=True))[::order]:
+                        load(server, signature, row, expected, clients, seconds, *lists)
+                first = np.percentile(found[0][0], [50, 99])
+                for address, lists in zip(addresses, found, strict=True):
+                    points = np.percentile(lists[0], [50, 99])
+                    cells = [
+                        signature,
+                        clients,
+                        address,
+                        *(1e3 * points).round(1),
+                        *map(len, lists),
+                    ]
+                    table.add_row(*map(str, cells), ", ".join(map("{:.2f}".format, points / first)))
     CONSOLE.print(table)
 
 
-def load(client, signature, row, expected, clients, seconds):
-    times, refused, wrong = [], [], []
+def load(client, signature, row, expected, clients, seconds, times, refused, wrong):
+    """Adds to the last three: lists of latencies, of refusals, and of what was wrong."""
     end = time.perf_counter() + seconds
 
     def ask():
@@ -113,9 +146,6 @@ def load(client, signature, row, expected, clients, seconds):
         thread.start()
     for thread in threads:
         thread.join()
-    p50, p99 = 1e3 * np.percentile(times, [50, 99])
-    numbers = f"{p50:.1f}", f"{p99:.1f}", f"{len(times) / seconds:.1f}"
-    return *numbers, str(len(refused)), str(len(wrong))
 
 
 def at_once(address, entry):
@@ -163,18 +193,21 @@ def mutants(grpc_address, rest_address, entry, n):
 
 
 @contextlib.contextmanager
-def changing(first):
-    """The next version of a model comes and goes, a copy of the `first`."""
+def changing(first, addresses, entry):
+    """The next version comes, a copy of the `first`, when all servers have the one before."""
     ended = threading.Event()
 
     def change():
-        other = first.with_name("2")
-        while not ended.wait(2):
-            if other.exists():
-                shutil.rmtree(other)
-            else:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(serving.Client(a, entry)) for a in addresses]
+            version = int(first.name)
+            while not ended.wait(2):
+                version += 1
                 shutil.copytree(first, first.with_name(".writing"))
-                first.with_name(".writing").rename(other)
+                first.with_name(".writing").rename(first.with_name(str(version)))
+                while not all(serves(client, version) for client in clients):
+                    time.sleep(0.5)
+            CONSOLE.print(f"{version - int(first.name)} changes of version")
 
     thread = threading.Thread(target=change)
     thread.start()
@@ -183,6 +216,12 @@ def changing(first):
     finally:
         ended.set()
         thread.join()
+
+
+def serves(client, version):
+    # A server with too many requests does not answer this one either.
+    with contextlib.suppress(OSError):
+        return version in client.status()
 
 
 @contextlib.contextmanager

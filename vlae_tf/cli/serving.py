@@ -156,7 +156,7 @@ def serve(
     ended = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())
-    names = ", ".join(sorted(server.models.configs)) or "no model yet"
+    names = ", ".join(sorted(server.models.served)) or "no model yet"
     console.print(
         f"Serving {names} at {server.grpc_address} and {server.rest_address}; Ctrl+C ends it",
         soft_wrap=True,

@@ -49,6 +49,7 @@ def chosen(name, options, asked, code="INVALID_ARGUMENT"):
 def told(error):
     """The `ServingError` that a client is told of any exception; the log has the others."""
     if isinstance(error, ServingError):
-        return error
+        # The traceback would keep the request's model in memory, wherever the error is kept.
+        return error.with_traceback(None)
     logging.getLogger(__name__).error("A request failed", exc_info=error)
     return ServingError("INTERNAL", "The request failed; the server's log says why")

@@ -1,10 +1,11 @@
 """What the server that comes with the package promises beyond the interface: see `Server`."""
 
 import contextlib
-import gc
+import ctypes
 import http.client
 import inspect
 import json
+import pathlib
 import shutil
 import socket
 import threading
@@ -26,7 +27,7 @@ from vlae_tf.saved_model.warmup import write_warmup
 from vlae_tf.serving import Client, Server
 from vlae_tf.serving.server.models import Models
 from vlae_tf.serving.server.servable import Servable
-from vlae_tf.serving.serving_error import ServingError
+from vlae_tf.serving.serving_error import ServingError, told
 
 
 @pytest.fixture
@@ -101,10 +102,56 @@ def test_an_old_version_ends_after_its_last_request_and_leaves_no_thread(models,
         assert asked(models) == int(version)
     answer = in_flight.predict(request(x=[0]))
     assert tf.make_ndarray(answer.outputs["version"]) == [1]
-    old = weakref.ref(in_flight)
+    old = weakref.ref(in_flight._loaded)
     del in_flight
-    gc.collect()
+    models.refresh()
     assert old() is None and threading.active_count() == threads
+
+
+def test_a_version_that_fails_to_load_leaves_nothing(models, folder, monkeypatch):
+    left = []
+
+    class Broken:
+        def __init__(self, *_):
+            self.itself = self
+            left.append(weakref.ref(self))
+            raise ValueError
+
+    monkeypatch.setattr("vlae_tf.serving.server.models.Servable", Broken)
+    shutil.copytree(folder / "1", folder / "2")
+    models.refresh()
+    assert left[0]() is None and served(models) == [1]
+
+
+def test_an_error_that_is_kept_keeps_no_model(versions):
+    servable = Servable(versions / "1", max_rows=4)
+    try:
+        servable.predict(request("nowhere"))
+    except ServingError as failure:
+        error = told(failure)
+    old = weakref.ref(servable)
+    del servable
+    assert old() is None and "nowhere" in str(error)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.pythonapi, "malloc_trim"), reason="glibc alone has it")
+def test_what_an_old_version_held_returns_to_the_system(models, folder, versions):
+    def resident():
+        return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    # 200 MB in pieces, of which one stays: glibc then keeps all that lie below it.
+    malloc, free = ctypes.pythonapi.malloc, ctypes.pythonapi.free
+    malloc.restype, free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    pieces = [malloc(100_000) for _ in range(2000)]
+    for piece in pieces:
+        ctypes.memset(piece, 1, 100_000)
+    for piece in pieces[:-1]:
+        free(piece)
+    before = resident()
+    shutil.copytree(versions / "2", folder / "2")
+    models.refresh()
+    free(pieces[-1])
+    assert asked(models) == 2 and before - resident() > 100e6
 
 
 def test_a_version_half_copied_is_not_served_until_it_is_whole(models, folder, versions):
@@ -150,12 +197,12 @@ def test_what_is_loaded_goes_on_while_the_folder_is_away(versions, tmp_path):
 
 
 def test_folder_may_hold_models_or_versions(models, folder):
-    assert list(models.configs) == ["count"]
+    assert list(models.served) == ["count"]
     (folder.parent / ".hidden").mkdir()
     (folder.parent / "other").mkdir()
     several = Models(folder.parent)
     several.refresh()
-    assert list(several.configs) == ["count", "other"]
+    assert list(several.served) == ["count", "other"]
     with pytest.raises(NotADirectoryError, match="`folder` must hold the versions"):
         Models(folder / "nowhere").refresh()
 
@@ -268,9 +315,9 @@ def test_nobody_may_choose_the_models_unless_the_server_is_told_so(server, folde
             code, words = reload(controlled, outside)
             assert code == "INVALID_ARGUMENT" and "below the served folder" in words
         assert reload(controlled, "")[0] == "INVALID_ARGUMENT"
-        assert list(controlled.models.configs) == ["count", "link"]
+        assert list(controlled.models.served) == ["count", "link"]
         assert reload(controlled, "/models/count") == ("OK", "")
-        assert list(controlled.models.configs) == ["other"] and served(controlled.models, "other")
+        assert list(controlled.models.served) == ["other"] and served(controlled.models, "other")
 
 
 def test_nobody_but_this_machine_may_ask_by_default(server):

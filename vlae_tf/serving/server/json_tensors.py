@@ -1,5 +1,7 @@
 """Requests and answers as JSON, in the two forms of TensorFlow Serving's REST interface."""
 
+import contextlib
+
 import numpy as np
 import tensorflow as tf
 
@@ -41,8 +43,7 @@ def write_predict(outputs, by_row):
     rows = {array.shape[:1] for array in arrays.values()}
     if len(rows) > 1 or () in rows:
         raise invalid("instances", "`inputs` where the outputs are not rows", sorted(rows))
-    columns = zip(*values.values(), strict=True)
-    by_name = [dict(zip(values, row, strict=True)) for row in columns]
+    by_name = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     return {"predictions": by_name if only is None else only}
 
 
@@ -52,13 +53,11 @@ def _is_object(value):
 
 
 def _tensor(name, value, dtype):
-    try:
-        with np.errstate(all="ignore"):
-            tensor = tf.make_tensor_proto(from_json(value) if dtype == tf.string else value, dtype)
+    # Lists of several lengths, other base64, half a surrogate pair, a number of 400 digits.
+    errors = KeyError, OverflowError, RecursionError, TypeError, ValueError
+    with contextlib.suppress(*errors), np.errstate(all="ignore"):
+        tensor = tf.make_tensor_proto(from_json(value) if dtype == tf.string else value, dtype)
         # TensorFlow makes 0 of 256 in uint8, without a word.
         if not dtype.is_integer or tf.make_ndarray(tensor).tolist() == value:
             return tensor
-    # Lists of several lengths, other base64, half a surrogate pair, a number of 400 digits.
-    except (KeyError, OverflowError, RecursionError, TypeError, ValueError):
-        pass
     raise invalid(name, f"{dtype.name}, in rows of one shape", value)

@@ -1,9 +1,11 @@
+import ctypes
 import dataclasses
 import gc
 import logging
 import math
 import pathlib
 import threading
+import weakref
 
 from google.protobuf import text_format
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
@@ -32,28 +34,33 @@ class Models:
     model_control: bool = False
 
     def __post_init__(self):
-        # By name, and then by version. They are replaced, never changed: to look takes no lock.
-        self.configs, self._servables = {}, {}
-        self._ordered, self._failures = None, set()
+        # Configuration and `Servable`s by name. It is replaced, never changed: reads take no lock.
+        self.served, self._ordered, self._failures = {}, None, set()
         self._refreshing, self._turns = threading.Lock(), threading.Semaphore(4)
+        self._left = threading.Event()
 
     def refresh(self):
         """Reads configuration and folders, loads new versions and unloads old ones."""
         with self._refreshing:
             models = (self._ordered or self._read_config()).model_config_list.config
-            self._servables = {model.name: self._servables.get(model.name, {}) for model in models}
-            self.configs = {model.name: model for model in models}
+            self.served = {m.name: (m, self.served.get(m.name, (m, {}))[1]) for m in models}
             for model in models:
                 try:
                     self._refresh(model)
                 except OSError as error:
                     # For example a network folder that is away: the loaded versions stay.
                     logger.warning("The versions of %s cannot be listed: %s", model.name, error)
+            # What is left of a version: of one whose last request ended, or that failed to load.
+            if self._left.is_set():
+                self._left.clear()
+                # What TensorFlow loads refers to itself: Python would look for such much later.
+                gc.collect()
+                # glibc would keep what is freed; other C libraries have no such function.
+                getattr(ctypes.pythonapi, "malloc_trim", int)(0)
 
     def find(self, spec):
         """The number and the `Servable` of the version that a `ModelSpec` asks for."""
-        config = chosen("model", self.configs, spec.name, "NOT_FOUND")
-        servables = self._servables.get(spec.name, {})
+        config, servables = chosen("model", self.served, spec.name, "NOT_FOUND")
         version = max(servables, default=None)
         if spec.version_label:
             version = chosen("label", config.version_labels, spec.version_label)
@@ -89,7 +96,7 @@ class Models:
         spec = request.model_spec
         numbers = [self.find(spec)[0]]
         if spec.WhichOneof("version_choice") is None:
-            numbers = sorted(self._servables.get(spec.name, {}), reverse=True)
+            numbers = sorted(chosen("model", self.served, spec.name)[1], reverse=True)
         states = [{"version": n, "state": "AVAILABLE", "status": {}} for n in numbers]
         return GetModelStatusResponse(model_version_status=states)
 
@@ -145,7 +152,7 @@ class Models:
         newest = sorted(present)[-max(1, policy.latest.num_versions) :]
         choices = {"all": present, "specific": policy.specific.versions}
         wanted = set(choices.get(policy.WhichOneof("policy_choice"), newest)) & set(present)
-        loaded = self._servables[model.name]
+        _, loaded = self.served[model.name]
         for version in sorted(wanted - set(loaded)):
             # Sizes and times of its files, which change when a file does.
             stats = [file.stat() for file in sorted(present[version].rglob("*"))]
@@ -153,17 +160,14 @@ class Models:
             if stamp not in self._failures:
                 try:
                     loaded = loaded | {version: Servable(present[version], self.max_rows)}
+                    weakref.finalize(loaded[version], self._left.set)
                     logger.info("Loaded %s", present[version])
                 # A SavedModel may fail in any way; the server continues without it.
                 except Exception as error:
                     logger.warning("%s cannot be served: %s", present[version], error)
                     self._failures.add(stamp)
+                    self._left.set()
         # Old versions stay until a wanted one is loaded, and until their last request is answered.
         if not wanted or wanted & set(loaded):
             loaded = {version: loaded[version] for version in wanted & set(loaded)}
-        before = self._servables[model.name]
-        self._servables = self._servables | {model.name: loaded}
-        if set(before) - set(loaded):
-            del before
-            # What TensorFlow loads refers to itself: it would stay until Python looks for such.
-            gc.collect()
+        self.served = self.served | {model.name: (model, loaded)}

@@ -1,10 +1,8 @@
 """The REST side of the local server."""
 
 import asyncio
-import functools
 import json
 import re
-import threading
 
 from anyio import from_thread
 from google.protobuf.json_format import MessageToDict
@@ -25,16 +23,14 @@ _PATH = re.compile(
 )
 _STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "TOO_LARGE": 413, "RESOURCE_EXHAUSTED": 429}
 _STATUS |= {"UNIMPLEMENTED": 501, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504}
-_as_dict = functools.partial(
-    MessageToDict, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-)
+_FORM = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
 
 
 def rest_app(models, max_request_bytes, max_requests, seconds):
     """The ASGI application for `models`; `seconds` are for a request to come, and for its turn."""
-    places = threading.Semaphore(max_requests)
+    places = asyncio.Semaphore(max_requests)
 
-    def predict(spec, body, wanted):
+    def predict(spec, body, gone):
         try:
             content = json.loads(body)
         # Not JSONDecodeError alone: a number of thousands of digits raises another one.
@@ -43,11 +39,11 @@ def rest_app(models, max_request_bytes, max_requests, seconds):
         signature = content.get("signature_name", "") if isinstance(content, dict) else None
         if not isinstance(signature, str):
             raise invalid("body", "an object, its `signature_name` a string", content)
-        definition = models.find(spec)[1].definition(signature)
-        tensors, by_row = read_predict(content, definition)
+        tensors, by_row = read_predict(content, models.find(spec)[1].definition(signature))
+        spec.signature_name = signature
         request = PredictRequest(model_spec=spec, inputs=tensors)
-        request.model_spec.signature_name = signature
-        return write_predict(models.predict(request, seconds, wanted).outputs, by_row)
+        response = models.predict(request, seconds, lambda: not from_thread.run(gone))
+        return write_predict(response.outputs, by_row)
 
     async def answer(request):
         path, method = request.scope["path"], request.method
@@ -55,32 +51,30 @@ def rest_app(models, max_request_bytes, max_requests, seconds):
         if not match or (method == "POST") != (match["verb"] == ":predict"):
             expected = "/v1/models/NAME[/versions/N|/labels/LABEL][/metadata], or POST ...:predict"
             raise invalid("path", expected, f"{method} {path}")
-        spec = {"name": match["name"], "version_label": match["label"]}
-        spec["version"] = match["version"] and {"value": int(match["version"])}
+        version = match["version"] and {"value": int(match["version"])}
+        spec = {"name": match["name"], "version": version, "version_label": match["label"]}
         ask = GetModelStatusRequest(model_spec=spec)
         if match["verb"] is None:
-            return _as_dict(models.status(ask))
+            return MessageToDict(models.status(ask), **_FORM)
         if match["verb"] == "/metadata":
-            metadata = _as_dict(models.metadata(ask))
+            metadata = MessageToDict(models.metadata(ask), **_FORM)
             # The type of the packed message is no part of TensorFlow Serving's JSON.
             metadata["metadata"]["signature_def"].pop("@type")
             return metadata
-        if not places.acquire(blocking=False):
+        if places.locked():
             raise ServingError("UNAVAILABLE", f"There are {max_requests} requests already")
-        try:
+        async with places:
             body = bytearray()
-            async with asyncio.timeout(seconds):
-                async for piece in request.stream():
-                    body += piece
-                    if len(body) > max_request_bytes:
-                        raise ServingError("TOO_LARGE", f"More than {max_request_bytes} bytes")
-            gone = functools.partial(from_thread.run, request.is_disconnected)
-            return await run_in_threadpool(predict, ask.model_spec, body, lambda: not gone())
-        except (ClientDisconnect, TimeoutError) as error:
-            words = f"The whole request must come within {seconds} s"
-            raise ServingError("DEADLINE_EXCEEDED", words) from error
-        finally:
-            places.release()
+            try:
+                async with asyncio.timeout(seconds):
+                    async for piece in request.stream():
+                        body += piece
+                        if len(body) > max_request_bytes:
+                            raise ServingError("TOO_LARGE", f"More than {max_request_bytes} bytes")
+            except (ClientDisconnect, TimeoutError) as error:
+                words = f"The whole request must come within {seconds} s"
+                raise ServingError("DEADLINE_EXCEEDED", words) from error
+            return await run_in_threadpool(predict, ask.model_spec, body, request.is_disconnected)
 
     async def endpoint(request):
         try:

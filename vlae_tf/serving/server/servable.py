@@ -1,6 +1,5 @@
 import logging
 import math
-import pathlib
 
 import numpy as np
 import tensorflow as tf
@@ -21,16 +20,16 @@ class Servable:
     def __init__(self, path, max_rows):
         self.max_rows = max_rows
         # The variables live as long as the loaded object, not as long as its signatures.
-        self._loaded = tf.saved_model.load(str(path), tags=["serve"])
+        self._loaded = tf.saved_model.load(path, tags=["serve"])
         # The signatures as they were written: clients ask for them, and requests must fit them.
-        written = SavedModel.FromString((pathlib.Path(path) / "saved_model.pb").read_bytes())
+        written = SavedModel.FromString((path / "saved_model.pb").read_bytes())
         self.definitions = {
             name: definition
             for graph in written.meta_graphs
             for name, definition in graph.signature_def.items()
             if name in self._loaded.signatures
         }
-        for request in warmup_requests(pathlib.Path(path)):
+        for request in warmup_requests(path):
             self.predict(request)
 
     def definition(self, signature):
@@ -56,18 +55,17 @@ class Servable:
             raise invalid("inputs", "whole tensors", "other values than declared") from error
         for name in set(definition.defaults) - set(inputs):
             inputs[name] = np.resize(tf.make_ndarray(definition.defaults[name]), rows)
-        response = PredictResponse()
         try:
             inputs = {name: tf.constant(value) for name, value in inputs.items()}
             answer = self._loaded.signatures[signature](**inputs)
-            for name in request.output_filter or answer:
-                response.outputs[name].CopyFrom(tf.make_tensor_proto(answer[name].numpy()))
+            names = request.output_filter or answer
+            outputs = {name: tf.make_tensor_proto(answer[name].numpy()) for name in names}
         except tf.errors.OpError as error:
             # TensorFlow's words name nodes, and files of the machine that exported the model.
             logging.getLogger(__name__).warning("%s failed: %s", signature, error.message)
             words = "The model failed; the server's log says why"
             raise ServingError(_CODES[error.error_code], words) from error
-        return response
+        return PredictResponse(outputs=outputs)
 
     def _rows(self, inputs, infos):
         """The number of rows: the first size of all inputs whose signature leaves it free."""

@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 import logging
 import socket
 import threading
@@ -97,8 +96,8 @@ class Server:
         options = {"http": "h11", "ws": "none", "lifespan": "off", "log_config": None}
         config = uvicorn.Config(app, limit_concurrency=8 * _REQUESTS, access_log=False, **options)
         self._rest = uvicorn.Server(config)
-        rest = functools.partial(self._rest.run, [listener])
-        self._threads = [threading.Thread(target=t, daemon=True) for t in (rest, self._poll)]
+        rest = threading.Thread(target=self._rest.run, args=[[listener]], daemon=True)
+        self._threads = [rest, threading.Thread(target=self._poll, daemon=True)]
         self.grpc_address = f"grpc://{host}:{self.port}"
         self.rest_address = f"http://{host}:{self.rest_port}"
         self._grpc.start()
@@ -117,8 +116,7 @@ class Server:
             thread.join(max(0, end - time.monotonic()))
         return ended and not any(thread.is_alive() for thread in self._threads)
 
-    def __enter__(self):
-        return self.start()
+    __enter__ = start
 
     def __exit__(self, *error):
         self.stop()
