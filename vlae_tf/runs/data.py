@@ -5,6 +5,7 @@ import hashlib
 
 import keras
 
+from vlae_tf.backend import replicas
 from vlae_tf.checks import refuse
 from vlae_tf.datasets import DATASETS, ImageBatches, binarised, load_arrays
 
@@ -93,8 +94,18 @@ class RunData:
         if self.validation_images is not None:
             # As an array: Keras reads an `ImageBatches` as a generator, which makes TensorFlow
             # slow.
-            arguments |= {"validation_data": self.validation_images, "validation_batch_size": 250}
+            size = _validation_batch(len(self.validation_images))
+            arguments |= {"validation_data": self.validation_images, "validation_batch_size": size}
         return arguments
+
+
+def _validation_batch(count, size=250):
+    """A size of batches of which JAX divides all between its devices, or none: Keras looks at the
+    first one alone."""
+    devices = replicas() if keras.backend.backend() == "jax" else 1
+    if count % devices:
+        return size + (size % devices == 0)
+    return max(size // devices, 1) * devices
 
 
 def draws_afresh(recipe):
