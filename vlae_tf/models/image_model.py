@@ -86,7 +86,7 @@ class ImageModel(keras.Model):
             # TensorFlow would trace the step twice, the first time to make these variables.
             self.optimizer.build(self.trainable_variables)
             unshare(self.optimizer.variables)
-        history = super().fit(**_with_progress(prompt_arguments(arguments)))
+        history = super().fit(**_with_progress(prompt_arguments(self, arguments)))
         self._warn_of_nan(history.history)
         return history
 
@@ -95,13 +95,13 @@ class ImageModel(keras.Model):
         if "_use_cached_eval_dataset" in kwargs:
             return super().evaluate(x, *args, **kwargs)
         arguments = self._arguments("evaluate", self._images(x), args, kwargs)
-        results = super().evaluate(**_with_progress(prompt_arguments(arguments)))
+        results = super().evaluate(**_with_progress(prompt_arguments(self, arguments)))
         self._warn_of_nan(results if isinstance(results, dict) else {"metrics": results})
         return results
 
     def predict(self, x, *args, **kwargs):
         arguments = self._arguments("predict", self._images(x), args, kwargs)
-        return super().predict(**prompt_arguments(arguments))
+        return super().predict(**prompt_arguments(self, arguments))
 
     def train_on_batch(self, x, *args, **kwargs):
         return super().train_on_batch(**self._arguments("train_on_batch", x, args, kwargs))

@@ -8,6 +8,7 @@ import keras
 from vlae_tf.backend import replicas
 from vlae_tf.checks import refuse
 from vlae_tf.datasets import DATASETS, ImageBatches, binarised, load_arrays
+from vlae_tf.datasets.prompt import can_be_divided
 
 
 class RunData:
@@ -99,13 +100,11 @@ class RunData:
         return arguments
 
 
-def _validation_batch(count, size=250):
-    """A size of batches of which JAX divides all between its devices, or none: Keras looks at the
-    first one alone."""
-    devices = replicas() if keras.backend.backend() == "jax" else 1
-    if count % devices:
-        return size + (size % devices == 0)
-    return max(size // devices, 1) * devices
+def _validation_batch(count, most=250):
+    """The largest size of batches that the devices can share, in equal parts where that can be."""
+    devices = replicas()
+    sizes = [size for size in range(1, most + 1) if can_be_divided(count, size, devices)]
+    return max(sizes, key=lambda size: (size % devices == 0, size), default=most)
 
 
 def draws_afresh(recipe):
