@@ -14,8 +14,8 @@ def prompt_arguments(model, arguments):
     """Arguments of a method of Keras by name, whose data TensorFlow reads without its autotuner,
     and the devices of the model share evenly.
 
-    The autotuner ends an iteration late (`vlae_tf.datasets.untuned`), over the `tf.data.Dataset` that Keras
-    makes of other data, too. Labels beside arrays are left out.
+    The autotuner ends an iteration late (`vlae_tf.datasets.untuned`), over the `tf.data.Dataset`
+    that Keras makes of other data, too. Labels beside arrays are left out.
     """
     given = dict(arguments)
     if (split := given.pop("validation_split", None)) and given.get("validation_data") is None:

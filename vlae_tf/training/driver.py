@@ -99,11 +99,11 @@ def train(
 
 
 def _train(recipe, out, callbacks, data_dir, verbose, tensorboard, command):
-    _check_division(recipe)
     extra = [_tensorboard(out)] if tensorboard and not cluster()[1] else []
     data = RunData(recipe, data_dir)
     facts = {"images": len(data.images), "data": data.fingerprint()}
     _check_data(out, facts["data"])
+    _check_division(recipe, len(data.images))
 
     checkpoint = Checkpoint(out)
     model = compiled_model(data, initialize=not checkpoint.latest.exists())
@@ -201,17 +201,18 @@ def _check_folder(out, recipe):
         )
 
 
-def _check_division(recipe):
+def _check_division(recipe, images):
     """Raises if the devices cannot share the batches of a recipe."""
     devices, size = replicas(), recipe.batch_size
-    if keras.backend.backend() == "jax" and size % devices:
-        refuse("batch_size", f"a multiple of the number of devices, {devices}, on JAX", size)
-    if size < devices:
-        refuse("batch_size", f"at least the number of devices, {devices}", size)
-    if devices > 1 and keras.backend.backend() == "tensorflow":
-        expected = "None with several devices on TensorFlow, whose conditions cannot wait for them"
-        steps = recipe.optimizer["config"].get("gradient_accumulation_steps")
-        if steps is not None:
+    if keras.backend.backend() == "jax":
+        if size % devices:
+            refuse("batch_size", f"a multiple of the {devices} devices, on JAX", size)
+    elif devices > 1:
+        if min(size, images) < devices:
+            received = f"batch_size={size} for {images} images"
+            refuse("batch_size", f"at least the {devices} devices", size, received)
+        if steps := recipe.optimizer["config"].get("gradient_accumulation_steps"):
+            expected = "None with several devices on TensorFlow; JAX has it"
             refuse("gradient_accumulation_steps", expected, steps)
 
 
