@@ -361,6 +361,18 @@ def summed(tensors):
     return replica.all_reduce("sum", list(tensors)) if replica else tensors
 
 
+def step_figures(figures):
+    """The figures that a step of Keras gives, as it can average them over workers.
+
+    On TensorFlow it takes the mean over the first axis (3.15.1), which scalars do not have.
+    """
+    replica = _replica()
+    multiworker = replica and isinstance(
+        replica.strategy, tf.distribute.MultiWorkerMirroredStrategy
+    )
+    return tf.nest.map_structure(lambda x: x[None], figures) if multiworker else figures
+
+
 def over_workers(model, value):
     """The values of an integer in all processes that train a model together on TensorFlow."""
     strategy = model.distribute_strategy

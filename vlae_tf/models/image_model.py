@@ -5,7 +5,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.backend import compiled, compiled_rows, replicas, unshare
+from vlae_tf.backend import compiled, compiled_rows, replicas, step_figures, unshare
 from vlae_tf.checks import check_data, check_images, only_images, refuse
 from vlae_tf.models.progress import Progress, TrainingProgress
 from vlae_tf.models.prompt_data import prompt_arguments
@@ -144,6 +144,12 @@ class ImageModel(keras.Model):
                 ", ".join(bad),
                 self.levels - 1,
             )
+
+    def train_step(self, *arguments):
+        return step_figures(super().train_step(*arguments))
+
+    def test_step(self, *arguments):
+        return step_figures(super().test_step(*arguments))
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Nothing: the model is built. On several devices Keras would take a first batch from the
