@@ -292,7 +292,7 @@ def _laid_out(rows):
 # === Replicas: devices that share a batch ===
 #
 # On JAX a program is that of the whole batch, whatever the devices: there is nothing to do. On
-# TensorFlow it is that of a replica, which has some of the rows, or none.
+# TensorFlow it is that of a replica, which has some of the rows, at least one.
 
 
 def replicas(model=None):
@@ -314,7 +314,7 @@ def whole_batch(tensor, axis=0):
     """The rows of the whole batch, on each replica: for what is no mean over rows.
 
     Args:
-        tensor: the replica's rows, of which there may be none.
+        tensor: the rows of this replica.
         axis: axis of the rows.
     """
     replica = _replica()
@@ -333,7 +333,7 @@ def own_seed(seed):
     """A seed of two integers, for noise that each replica draws for itself."""
     replica = _replica()
     # Each has a copy of the same seed.
-    return seed + [0, replica.replica_id_in_sync_group << 24] if replica else seed
+    return seed + [0, replica.replica_id_in_sync_group * 2**24] if replica else seed
 
 
 def own_share(loss, rows):
@@ -343,14 +343,14 @@ def own_share(loss, rows):
     gradient is that of the replica's rows: Keras sums them.
 
     Args:
-        loss: mean over the replica's rows, a scalar; NaN if there are none.
+        loss: mean over the replica's rows, a scalar.
         rows: number of them.
     """
     if (replica := _replica()) is None:
         return loss
     rows = tf.cast(rows, loss.dtype)
     total = replica.all_reduce("sum", rows)
-    own = tf.where(rows > 0, loss * rows / total, 0.0)
+    own = loss * rows / total
     whole = replica.all_reduce("sum", tf.stop_gradient(own))
     return tf.stop_gradient(whole / replica.num_replicas_in_sync - own) + own
 

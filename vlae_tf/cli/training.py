@@ -84,7 +84,9 @@ def train(
         chosen = chosen.control()
     changes = {"epochs": epochs, "dtype": dtype, "seed": seed, "dataset": dataset}
     chosen = chosen.replace(**{k: v for k, v in changes.items() if v is not None})
-    _tell_of_slow_policy(chosen.dtype)
+    if not training.devices.cluster()[0]:
+        # Workers must not ask TensorFlow for its devices before they have met.
+        _tell_of_slow_policy(chosen.dtype)
     try:
         training.train(
             chosen,
