@@ -62,11 +62,22 @@ def _prompt(model, x, labels, batch_size, steps, shuffle=False):
         x, *labels, batch_size=batch_size, steps_per_epoch=steps, shuffle=shuffle
     )
     read = adapter.get_tf_dataset
-    adapter.get_tf_dataset = lambda: _divided(model, untuned(read()))
+    adapter.get_tf_dataset = lambda: _shared(model, untuned(read()))
     return adapter
 
 
 def _divided(model, dataset):
+    """A dataset whose batches the devices of a model share."""
+    if replicas(model) == 1:
+        return dataset
+    # Keras asks the adapter for the number of batches. Where it does not know it, it takes a step
+    # past the last one, which fails for want of data but counts, and draws noise, all the same.
+    adapter = get_data_adapter(dataset)
+    adapter.get_tf_dataset = lambda: _shared(model, dataset)
+    return adapter
+
+
+def _shared(model, dataset):
     if replicas(model) == 1:
         return dataset
     return divided_batches(dataset, model.distribute_strategy)
