@@ -317,8 +317,10 @@ def whole_batch(tensor, axis=0):
         tensor: the rows of this replica.
         axis: axis of the rows.
     """
-    replica = _replica()
-    return replica.all_gather(tensor, axis=axis) if replica else tensor
+    if (replica := _replica()) is None:
+        return tensor
+    shape = [None if at == axis else size for at, size in enumerate(tensor.shape)]
+    return tf.ensure_shape(replica.all_gather(tensor, axis=axis), shape)
 
 
 def own_rows(rows):
