@@ -5,7 +5,6 @@ The devices are virtual ones of this CPU. Batches are of 3 rows a device, less 1
 the last one has fewer. Prints the largest differences as JSON, by objective and by what differs.
 """
 
-import contextlib
 import json
 import sys
 
@@ -22,7 +21,7 @@ if not on_jax:
     tf.config.set_logical_device_configuration(cpu, [device] * count)
 
 import vlae_tf  # noqa: E402
-from tests.tiny import eagerly, random_images  # noqa: E402
+from tests.tiny import random_images  # noqa: E402
 from vlae_tf import likelihoods, networks, posteriors, priors  # noqa: E402
 from vlae_tf.objectives import (  # noqa: E402
     ELBO,
@@ -81,9 +80,7 @@ def results(objective, devices, whole):
 
 differences = {}
 for name, objective in [*OBJECTIVES.items()][: int(sys.argv[2])]:
-    # To trace a step takes longer than to take three.
-    with contextlib.nullcontext() if not differences else eagerly():
-        one, several = (results(objective, devices, not differences) for devices in (1, count))
+    one, several = (results(objective, devices, not differences) for devices in (1, count))
     differences[name] = {
         what: max(float(np.abs(a - b).max()) for a, b in zip(one[what], several[what], strict=True))
         for what in one
