@@ -16,7 +16,7 @@ TEST = [
     "ruff>=0.12",
     "selenium>=4.20",
 ]
-JAX = ["jax>=0.7,<0.11"]
+JAX = ["jax>=0.7,<0.12"]
 SERVING = [
     "grpcio>=1.60,<2",
     "starlette>=0.40,<2",

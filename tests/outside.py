@@ -11,6 +11,7 @@ from keras import ops
 from vlae_tf.backend import tfd, tfp
 from vlae_tf.distributions import CodeDistribution, choose_component
 from vlae_tf.layers import ConfiguredLayer, Dense
+from vlae_tf.noise import batch_normal
 from vlae_tf.objectives import Objective, log_weights
 from vlae_tf.posteriors import GaussianPosterior, Posterior
 from vlae_tf.priors import Prior
@@ -187,7 +188,7 @@ class ImportanceWeightedBound(Objective):
 
     def call(self, images, model, training=False):
         shape = (self.samples, ops.shape(images)[0], model.latent_dim)
-        noise = keras.random.normal(shape, seed=self.seed_generator)
+        noise = batch_normal(shape, self.seed_generator, axis=1)
         weights = log_weights(model, images, noise, training=training)
         bound = ops.logsumexp(weights.log_w, axis=0) - math.log(self.samples)
         elbo = weights.log_w[0]

@@ -123,7 +123,7 @@ def kept_at_random(tensor, rate, seed):
     if BACKEND == "jax":
         bits = jax.random.bits(jax.random.wrap_key_data(seed), tensor.shape, "uint16")
     else:
-        size, seed = tf.size(tensor), tf.cast(seed, tf.int32)
+        size, seed = tf.size(tensor), own_seed(tf.cast(seed, tf.int32))
         # Two numbers of 16 bits in each word, of a generator that is the same on all devices.
         words = tf.random.stateless_uniform(
             [(size + 1) // 2], seed, None, None, tf.uint32, alg="philox"
@@ -244,3 +244,139 @@ def compiled(model, function, any_rows=False):
             return function(*tensors)
 
     return lambda *tensors: stateless([variable.value for variable in model.variables], *tensors)
+
+
+def compiled_rows(model, function, any_rows=False):
+    """`compiled` for a function of rows, which the devices of a model share.
+
+    All of its tensors, and what it gives, have the same first dimension. Rows that the devices
+    cannot divide are filled up on TensorFlow; on JAX each device then computes all of them.
+    """
+    if BACKEND == "jax":
+        run = compiled(model, function)
+        return lambda *rows: run(*map(_laid_out, rows))
+    if replicas(model) == 1:
+        return compiled(model, function, any_rows)
+    strategy = model.distribute_strategy
+    count = len(strategy.extended.worker_devices)  # those of this process
+    run = _graph(lambda *rows: strategy.run(function, args=rows))
+
+    def spread(*rows):
+        total = len(rows[0])
+        places = np.arange(-(-total // count) * count).clip(max=total - 1)
+        parts = [iter(np.split(np.asarray(row)[places], count)) for row in rows]
+        outputs = run(
+            *(
+                strategy.experimental_distribute_values_from_function(
+                    lambda _, part=part: tf.convert_to_tensor(next(part))
+                )
+                for part in parts
+            )
+        )
+        return tf.nest.map_structure(
+            lambda rows: tf.concat(strategy.experimental_local_results(rows), 0)[:total], outputs
+        )
+
+    return spread
+
+
+def _laid_out(rows):
+    """An array divided between the devices of Keras' distribution, where that can be."""
+    distribution = keras.distribution.distribution()
+    if distribution is None or len(rows) % distribution.num_model_replicas:
+        return rows
+    layout = distribution.get_data_layout(rows.shape)
+    return jax.device_put(rows, layout.backend_layout)
+
+
+# === Replicas: devices that share a batch ===
+#
+# On JAX a program is that of the whole batch, whatever the devices: there is nothing to do. On
+# TensorFlow it is that of a replica, which has some of the rows, at least one.
+
+
+def replicas(model=None):
+    """Number of devices, of all workers, that share the batches of a model, or of one made here."""
+    if BACKEND == "jax":
+        distribution = keras.distribution.distribution()
+        return 1 if distribution is None else distribution.num_model_replicas
+    strategy = model.distribute_strategy if model else tf.distribute.get_strategy()
+    return strategy.num_replicas_in_sync
+
+
+def _replica():
+    """The context of a replica that has some of the rows; None with the whole batch."""
+    context = tf.distribute.get_replica_context() if BACKEND == "tensorflow" else None
+    return context if context and context.num_replicas_in_sync > 1 else None
+
+
+def whole_batch(tensor, axis=0):
+    """The rows of the whole batch, on each replica: for what is no mean over rows.
+
+    Args:
+        tensor: the rows of this replica.
+        axis: axis of the rows.
+    """
+    if (replica := _replica()) is None:
+        return tensor
+    shape = [None if at == axis else size for at, size in enumerate(tensor.shape)]
+    return tf.ensure_shape(replica.all_gather(tensor, axis=axis), shape)
+
+
+def own_rows(rows):
+    """Number of rows of the whole batch, and of those before the `rows` of this replica."""
+    if (replica := _replica()) is None:
+        return rows, 0
+    counts = replica.all_gather(tf.reshape(rows, (1,)), axis=0)
+    return tf.reduce_sum(counts), tf.reduce_sum(counts[: replica.replica_id_in_sync_group])
+
+
+def own_seed(seed):
+    """A seed of two integers, for noise that each replica draws for itself."""
+    replica = _replica()
+    # Each has a copy of the same seed.
+    return seed + [0, replica.replica_id_in_sync_group * 2**24] if replica else seed
+
+
+def own_share(loss, rows):
+    """A replica's part of a loss that is a mean over the rows of the batch.
+
+    Its value is that of the whole batch, divided by the number of replicas, as Keras wants it. Its
+    gradient is that of the replica's rows: Keras sums them.
+
+    Args:
+        loss: mean over the replica's rows, a scalar.
+        rows: number of them.
+    """
+    if (replica := _replica()) is None:
+        return loss
+    rows = tf.cast(rows, loss.dtype)
+    total = replica.all_reduce("sum", rows)
+    own = loss * rows / total
+    whole = replica.all_reduce("sum", tf.stop_gradient(own))
+    return tf.stop_gradient(whole / replica.num_replicas_in_sync - own) + own
+
+
+def summed(tensors):
+    """Sums of a list of tensors over the replicas."""
+    replica = _replica()
+    return replica.all_reduce("sum", list(tensors)) if replica else tensors
+
+
+def step_figures(figures):
+    """The figures that a step of Keras gives, as it can average them over workers.
+
+    On TensorFlow it takes the mean over the first axis (3.15.1), which scalars do not have.
+    """
+    replica = _replica()
+    multiworker = replica and isinstance(
+        replica.strategy, tf.distribute.MultiWorkerMirroredStrategy
+    )
+    return tf.nest.map_structure(lambda x: x[None], figures) if multiworker else figures
+
+
+def over_workers(model, value):
+    """The values of an integer in all processes that train a model together on TensorFlow."""
+    strategy = model.distribute_strategy
+    gather = _graph(lambda: strategy.run(lambda: whole_batch(tf.constant([value]))))
+    return strategy.experimental_local_results(gather())[0].numpy().tolist()

@@ -1,8 +1,9 @@
 """Noise: of each row of a batch by itself, on tensors, and pairs that are always the same."""
 
+import keras
 import numpy as np
 
-from vlae_tf.backend import BACKEND, tf
+from vlae_tf.backend import BACKEND, own_rows, tf
 
 if BACKEND == "jax":
     import jax
@@ -14,6 +15,32 @@ def paired_normal(count, size):
     half = np.random.default_rng(0).standard_normal((count // 2, size))
     half /= np.sqrt(np.mean(half**2, axis=0))
     return np.concatenate([half, -half]).astype("float32")
+
+
+def batch_normal(shape, seed, axis=0):
+    """Standard normal noise of a batch, float32, the same however devices share the batch.
+
+    Where replicas of TensorFlow have some of the rows each, `keras.random.normal` gives all of them
+    the same noise. Here each draws that of the whole batch and takes its own rows.
+
+    Args:
+        shape: shape of the noise, with the rows at hand on one axis.
+        seed: a `keras.random.SeedGenerator`.
+        axis: axis of the rows, not negative.
+
+    Example:
+        >>> import keras
+        >>> from vlae_tf.noise import batch_normal
+        >>> tuple(batch_normal((5, 8, 2), keras.random.SeedGenerator(0), axis=1).shape)
+        (5, 8, 2)
+    """
+    rows = shape[axis]
+    total, before = own_rows(rows)
+    shape = (*shape[:axis], total, *shape[axis + 1 :])
+    noise = keras.random.normal(shape, dtype="float32", seed=seed)
+    return (
+        noise if total is rows else noise[(slice(None),) * axis + (slice(before, before + rows),)]
+    )
 
 
 def row_normal(seeds, shape, salt=0):

@@ -13,6 +13,11 @@ from rich.table import Table
 from vlae_tf.cli.application import DataDir, Dtype, Seed, Source, app, command_line, console
 from vlae_tf.cli.tables import print_table
 
+Devices = Annotated[
+    int | None,
+    typer.Option(min=1, help="Number of devices that share each batch.", show_default="1"),
+]
+
 
 @app.command()
 def recipes():
@@ -63,6 +68,7 @@ def train(
         str | None, typer.Option(help="Your images, a file or folder, in place of the recipe's.")
     ] = None,
     data_dir: DataDir = None,
+    devices: Devices = None,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs too.")] = False,
     quiet: Annotated[bool, typer.Option(help="One line an epoch, for log files.")] = False,
 ):
@@ -78,7 +84,9 @@ def train(
         chosen = chosen.control()
     changes = {"epochs": epochs, "dtype": dtype, "seed": seed, "dataset": dataset}
     chosen = chosen.replace(**{k: v for k, v in changes.items() if v is not None})
-    _tell_of_slow_policy(chosen.dtype)
+    if not training.devices.cluster()[0]:
+        # Workers must not ask TensorFlow for its devices before they have met.
+        _tell_of_slow_policy(chosen.dtype)
     try:
         training.train(
             chosen,
@@ -87,6 +95,7 @@ def train(
             tensorboard=tensorboard,
             verbose=2 if quiet else 1,
             command=command_line(),
+            devices=devices,
         )
     except KeyboardInterrupt:
         console.print("Interrupted. The same command continues after the last whole epoch.")
@@ -115,17 +124,18 @@ def evaluate(
     seed: Seed = 0,
     data_dir: DataDir = None,
     dtype: Dtype = "float32",
+    devices: Devices = None,
 ):
     """Likelihood with its standard error, ELBO, KL, code bits, active units.
 
     Likelihoods that the file already holds, of other numbers of images or samples, are kept.
     Run the same command again to continue an interrupted evaluation.
     """
-    from vlae_tf import evaluation, zoo
+    from vlae_tf import evaluation, training, zoo
 
     folder = zoo.locate(source)
     _tell_of_slow_policy(dtype)
-    with _progress() as progress:
+    with training.on_devices(devices or 1), _progress() as progress:
         task = progress.add_task("images x samples")
         metrics = evaluation.evaluate_run(
             folder,

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.backend import compiled, unshare
+from vlae_tf.backend import compiled, compiled_rows, replicas, step_figures, unshare
 from vlae_tf.checks import check_data, check_images, only_images, refuse
 from vlae_tf.models.progress import Progress, TrainingProgress
 from vlae_tf.models.prompt_data import prompt_arguments
@@ -86,7 +86,7 @@ class ImageModel(keras.Model):
             # TensorFlow would trace the step twice, the first time to make these variables.
             self.optimizer.build(self.trainable_variables)
             unshare(self.optimizer.variables)
-        history = super().fit(**_with_progress(prompt_arguments(arguments)))
+        history = super().fit(**_with_progress(prompt_arguments(self, arguments)))
         self._warn_of_nan(history.history)
         return history
 
@@ -95,13 +95,13 @@ class ImageModel(keras.Model):
         if "_use_cached_eval_dataset" in kwargs:
             return super().evaluate(x, *args, **kwargs)
         arguments = self._arguments("evaluate", self._images(x), args, kwargs)
-        results = super().evaluate(**_with_progress(prompt_arguments(arguments)))
+        results = super().evaluate(**_with_progress(prompt_arguments(self, arguments)))
         self._warn_of_nan(results if isinstance(results, dict) else {"metrics": results})
         return results
 
     def predict(self, x, *args, **kwargs):
         arguments = self._arguments("predict", self._images(x), args, kwargs)
-        return super().predict(**prompt_arguments(arguments))
+        return super().predict(**prompt_arguments(self, arguments))
 
     def train_on_batch(self, x, *args, **kwargs):
         return super().train_on_batch(**self._arguments("train_on_batch", x, args, kwargs))
@@ -145,6 +145,17 @@ class ImageModel(keras.Model):
                 self.levels - 1,
             )
 
+    def train_step(self, *arguments):
+        return step_figures(super().train_step(*arguments))
+
+    def test_step(self, *arguments):
+        return step_figures(super().test_step(*arguments))
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Nothing: the model is built. On several devices Keras would take a first batch from the
+        data for it, and average the images of all devices, of which each may have another number.
+        """
+
     # === Files ===
 
     def save(self, filepath, *args, **kwargs):
@@ -171,10 +182,18 @@ class ImageModel(keras.Model):
 
     # === Compiled functions ===
 
-    def compiled_function(self, name, function, any_rows=False):
-        """`function` on tensors, compiled at the first call with this name."""
+    def compiled_function(self, name, function, rows=False, any_rows=False):
+        """`function` on tensors, compiled at the first call with this name.
+
+        With `rows`, all tensors have the same first dimension, and several devices share the rows;
+        with `any_rows`, of whatever number.
+        """
         if name not in self._compiled_functions:
-            self._compiled_functions[name] = compiled(self, function, any_rows)
+            self._compiled_functions[name] = (
+                compiled_rows(self, function, any_rows)
+                if rows or any_rows
+                else compiled(self, function)
+            )
         return self._compiled_functions[name]
 
     def run_rows(self, name, function, *rows, batch_size=128, verbose=0):
@@ -183,6 +202,7 @@ class ImageModel(keras.Model):
         With `verbose=1` a line on the terminal tells how many rows are done.
         """
         run, count = self.compiled_function(name, function, any_rows=True), len(rows[0])
+        batch_size *= replicas(self)
         progress, batches = Progress(name, count, verbose), []
         for start in range(0, count, batch_size):
             batch = run(*(row[start : start + batch_size] for row in rows))

@@ -8,6 +8,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
+from vlae_tf.backend import replicas
 from vlae_tf.checks import check_integer
 from vlae_tf.models.partial_results import PartialResults, fingerprint
 from vlae_tf.objectives import log_weights
@@ -136,9 +137,9 @@ def importance_weighted_terms(
     # for about `batch_size` decodings.
     chunks = -(-importance_samples // batch_size)
     samples = -(-importance_samples // chunks)
-    rows = min(n, batch_size // samples)
+    rows = min(n, batch_size // samples * replicas(model))
     run = model.compiled_function(
-        "log_weights", lambda images, noise: _log_w_and_kl(model, images, noise)
+        "log_weights", lambda images, noise: _log_w_and_kl(model, images, noise), rows=True
     )
     starts = range(len(results), n, rows)
     for count, start in enumerate(starts, 1):

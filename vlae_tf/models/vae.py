@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from vlae_tf import catalogue
-from vlae_tf.backend import full_precision
+from vlae_tf.backend import full_precision, own_share
 from vlae_tf.checks import check_batch_shape, check_image_shape, check_integer
 from vlae_tf.files import PathLike
 from vlae_tf.layers import initialize_from_data
@@ -216,7 +216,8 @@ class VAE(Codec, ImageModel):
             self._trackers[name].update_state(value + spoilt)
         # Losses that the parts add, such as regularisers.
         loss = sum((full_precision(added) for added in self.losses), start=terms["loss"])
-        return ops.where(ops.all(valid), loss, float("nan"))
+        loss = ops.where(ops.all(valid), loss, float("nan"))
+        return own_share(loss, ops.shape(x)[0])
 
     def get_config(self):
         parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in PARTS}

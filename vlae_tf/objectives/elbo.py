@@ -1,7 +1,9 @@
 import keras
 from keras import ops
 
+from vlae_tf.backend import whole_batch
 from vlae_tf.checks import check_integer, check_number, refuse
+from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import log_weights
 from vlae_tf.objectives.objective import Objective
 
@@ -74,7 +76,7 @@ class ELBO(Objective):
     def call(self, images, model, training=False):
         posterior = model.posterior(images, training=training)
         shape = (self.samples, ops.shape(images)[0], model.latent_dim)
-        noise = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
+        noise = batch_normal(shape, self.seed_generator, axis=1)
         weights = log_weights(model, images, noise, posterior, training)
         kl_groups = weights.kl[..., None]
         if self.groups > 1:
@@ -90,7 +92,8 @@ class ELBO(Objective):
         cost, more = self.batch_terms(posterior, weights.code, model.prior())
         if training:
             self.step.assign_add(1)
-            loss = self.training_kl(ops.mean(kl_groups, axis=0)) - ops.mean(reconstruction) + cost
+            kl_batch = ops.mean(whole_batch(kl_groups), axis=0)
+            loss = self.training_kl(kl_batch) - ops.mean(reconstruction) + cost
         return {"loss": loss, "elbo": elbo, "reconstruction": reconstruction, "kl": kl, **more}
 
     def batch_terms(self, posterior, code, prior):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from vlae_tf.checks import check_choice, check_integer
+from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import Weights, log_likelihood, log_weights
 from vlae_tf.objectives.objective import Objective
 
@@ -89,7 +90,7 @@ class ImportanceWeightedELBO(Objective):
     def call(self, images, model, training=False):
         posterior = model.posterior(images, training=training)
         shape = (self.samples, ops.shape(images)[0], model.latent_dim)
-        noise = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
+        noise = batch_normal(shape, self.seed_generator, axis=1)
         weights = log_weights(model, images, noise, posterior, training)
         total = ops.logsumexp(weights.log_w, axis=0)
         bound = total - math.log(self.samples)

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from vlae_tf.backend import whole_batch
 from vlae_tf.checks import check_choice, check_number, check_numbers
 from vlae_tf.objectives.elbo import ELBO
 
@@ -75,6 +76,7 @@ class InfoELBO(ELBO):
         return {**super().compute_output_spec(images, model, training), "mmd": mmd}
 
     def batch_terms(self, posterior, code, prior):
+        code = whole_batch(code, axis=1)
         noise = keras.random.normal(ops.shape(code), dtype="float32", seed=self.seed_generator)
         mmd = squared_mmd(code, prior.from_noise(noise), self.kernel, self.scales)
         return self.weight * mmd, {"mmd": mmd}

@@ -4,6 +4,7 @@ from keras import ops
 
 from vlae_tf.backend import split_sizes
 from vlae_tf.checks import check_integer, check_integers, check_rungs
+from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import log_likelihood
 from vlae_tf.objectives.elbo import check_terms
 from vlae_tf.objectives.objective import Objective
@@ -82,7 +83,7 @@ class LadderELBO(Objective):
     def call(self, images, model, training=False):
         posterior, prior = model.posterior(images, training=training), model.prior()
         shape = (1, ops.shape(images)[0], model.latent_dim)
-        noise = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
+        noise = batch_normal(shape, self.seed_generator, axis=1)
         code = posterior.from_noise(noise)
         terms = posterior.log_prob_terms(code) - prior.log_prob_terms(code)
         kl_rungs = [ops.sum(part[0], axis=-1) for part in split_sizes(terms, self.rungs)]

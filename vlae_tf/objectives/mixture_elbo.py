@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from vlae_tf.distributions import GaussianMixture
+from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import log_likelihood
 from vlae_tf.objectives.objective import Objective
 
@@ -76,7 +77,7 @@ class MixtureELBO(Objective):
         components = posterior.components()
         size = (components.batch_shape[-1], components.event_shape[-1])
         shape = (samples, ops.shape(images)[0], *size)
-        noise = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
+        noise = batch_normal(shape, self.seed_generator, axis=1)
         return ops.transpose(components.from_noise(noise), (0, 2, 1, 3))
 
 

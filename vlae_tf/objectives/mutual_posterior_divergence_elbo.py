@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from vlae_tf.backend import whole_batch
 from vlae_tf.checks import check_number
 from vlae_tf.distributions import DiagonalGaussian
 from vlae_tf.objectives.elbo import ELBO
@@ -63,7 +64,8 @@ class MutualPosteriorDivergenceELBO(ELBO):
 
     def batch_terms(self, posterior, code, prior):
         gaussian = _gaussian(posterior)
-        by_dimension, mean, deviation = mutual_divergence(gaussian.center(), gaussian.spread())
+        parameters = map(whole_batch, (gaussian.center(), gaussian.spread()))
+        by_dimension, mean, deviation = mutual_divergence(*parameters)
         cost = self.gamma * deviation - self.eta * ops.sum(ops.log_sigmoid(by_dimension))
         return cost, {"mpd_mean": mean, "mpd_std": deviation}
 

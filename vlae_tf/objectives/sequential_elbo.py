@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from vlae_tf.checks import check_integers, check_number
+from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import draw_code
 from vlae_tf.objectives.objective import Objective
 
@@ -61,7 +62,7 @@ class SequentialELBO(Objective):
     def call(self, images, model, training=False):
         posterior = model.posterior(images, training=training)
         shape = (ops.shape(images)[0], model.latent_dim)
-        noise = keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
+        noise = batch_normal(shape, self.seed_generator)
         code, kl = draw_code(posterior, model.prior(), noise)
         chain = model.decoder.chain(code, training=training, stop_gradients=training)
         by_step = [

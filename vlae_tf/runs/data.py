@@ -5,8 +5,10 @@ import hashlib
 
 import keras
 
+from vlae_tf.backend import replicas
 from vlae_tf.checks import refuse
 from vlae_tf.datasets import DATASETS, ImageBatches, binarised, load_arrays
+from vlae_tf.datasets.prompt import can_be_divided
 
 
 class RunData:
@@ -93,8 +95,16 @@ class RunData:
         if self.validation_images is not None:
             # As an array: Keras reads an `ImageBatches` as a generator, which makes TensorFlow
             # slow.
-            arguments |= {"validation_data": self.validation_images, "validation_batch_size": 250}
+            size = _validation_batch(len(self.validation_images))
+            arguments |= {"validation_data": self.validation_images, "validation_batch_size": size}
         return arguments
+
+
+def _validation_batch(count, most=250):
+    """The largest size of batches that the devices can share, in equal parts where that can be."""
+    devices = replicas()
+    sizes = [size for size in range(1, most + 1) if can_be_divided(count, size, devices)]
+    return max(sizes, key=lambda size: (size % devices == 0, size), default=most)
 
 
 def draws_afresh(recipe):

@@ -11,6 +11,7 @@ import time
 
 import keras
 
+from vlae_tf.backend import replicas
 from vlae_tf.files import write_text
 from vlae_tf.records import read_run
 
@@ -28,6 +29,7 @@ class RunRecord(keras.callbacks.Callback):
         command: command line; `sys.argv` unless given.
         initial_weights: path of the weights that the run began with. Where they lie in the folder
             of another run, its epochs and seconds, and those before it, are kept as `earlier`.
+        workers: number of machines that train together.
         **facts: further values to keep, such as the number of images.
 
     Example:
@@ -36,8 +38,9 @@ class RunRecord(keras.callbacks.Callback):
         'run.json'
     """
 
-    def __init__(self, folder, command=None, initial_weights=None, **facts):
+    def __init__(self, folder, command=None, initial_weights=None, workers=1, **facts):
         super().__init__()
+        self.workers = workers
         self.path = pathlib.Path(folder) / "run.json"
         self.command = command or shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])
         self.facts = facts
@@ -60,7 +63,7 @@ class RunRecord(keras.callbacks.Callback):
             "commit": _commit(),
             "backend": keras.backend.backend(),
             "versions": _versions(),
-            "hardware": _hardware(),
+            "hardware": _hardware() | {"replicas": replicas(self.model), "workers": self.workers},
         }
         self._parts = read_record(self.path).get("parts", [])
 

@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import ops
 
+from vlae_tf.backend import summed
 from vlae_tf.runs.parts import find_class
 
 
@@ -15,7 +16,15 @@ class AveragedOptimizer:
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **{"use_ema": True, **kwargs})
 
-    # Keras has no public place for this; a test notices if it is no longer called.
+    # Keras has no public places for these; tests notice if they are no longer called.
+
+    def _backend_apply_gradients(self, grads, trainable_variables):
+        # Keras would clip the gradient of each replica before it sums them.
+        super()._backend_apply_gradients(summed(grads), trainable_variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars
+
     def _update_model_variables_moving_average(self, trainable_variables):
         update = ops.cast(self.iterations, "float32")
         weight = 1.0 - ops.minimum(self.ema_momentum, update / (update + 9.0))

@@ -1,6 +1,7 @@
 import pathlib
 
 import keras
+from keras import ops
 
 from vlae_tf.files import load_weights, whole
 from vlae_tf.training.averaged_evaluation import averaged_weights
@@ -41,7 +42,7 @@ class Checkpoint(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         load_weights(model, self.latest)
         # The batches: `iterations` counts updates, with several batches to one on request.
-        step = int(model.optimizer.variables[0])
+        step = int(ops.convert_to_numpy(model.optimizer.variables[0]))
         epoch, rest = divmod(step, steps_per_epoch)
         if rest:
             raise ValueError(

@@ -1,13 +1,16 @@
 """The driver that runs `model.fit` with a recipe."""
 
+import contextlib
 import csv
 import errno
 import io
 import pathlib
+import tempfile
 from collections.abc import Sequence
 
 import keras
 
+from vlae_tf.backend import over_workers, replicas
 from vlae_tf.checks import check_no_file, refuse
 from vlae_tf.files import PathLike, load_weights, locked, write_text
 from vlae_tf.models import VAE
@@ -21,6 +24,7 @@ from vlae_tf.training.averaged_evaluation import AveragedEvaluation
 from vlae_tf.training.checkpoint import Checkpoint
 from vlae_tf.training.clustering import Clustering
 from vlae_tf.training.collapse_warning import CollapseWarning
+from vlae_tf.training.devices import cluster, on_devices, on_workers
 from vlae_tf.training.nan_guard import NaNGuard
 from vlae_tf.training.recipe_optimizer import recipe_optimizer
 
@@ -36,8 +40,12 @@ def train(
     verbose: str | int = "auto",
     tensorboard: bool = False,
     command: str | None = None,
+    devices: int | None = None,
 ) -> VAE:
     """Train the model of a recipe, or continue a run that was killed, to the same result.
+
+    In each of the processes that TF_CONFIG names, it trains together with the others
+    (`on_workers`). `out` must be a folder that all of them see; the first one writes it.
 
     Args:
         recipe: `Recipe` of the run.
@@ -49,13 +57,16 @@ def train(
         verbose: that of `fit`.
         tensorboard: whether to write TensorBoard logs to `out`/tensorboard too.
         command: command to keep in run.json; `sys.argv` unless given.
+        devices: number of devices that share each batch, see `on_devices`; 1 unless given. Not for
+            workers, which use all of theirs.
 
     Returns:
         The trained `VLAE`, with averaged weights.
 
     Raises:
         ValueError: if `out` holds a run of another recipe or a damaged checkpoint, or another
-            process is training there, or for images that the model does not take.
+            process is training there, or for images that the model does not take; for devices or
+            workers that are not there, or that cannot divide a batch.
         FloatingPointError: if the loss or a gradient is no longer finite.
 
     Example:
@@ -83,23 +94,28 @@ def train(
     out = pathlib.Path(out)
     recipe = recipe.with_absolute_path()
     _check_folder(out, recipe)
-    extra = [_tensorboard(out)] if tensorboard else []
+    with _on(devices):
+        return _train(recipe, out, callbacks, data_dir, verbose, tensorboard, command)
+
+
+def _train(recipe, out, callbacks, data_dir, verbose, tensorboard, command):
+    extra = [_tensorboard(out)] if tensorboard and not cluster()[1] else []
     data = RunData(recipe, data_dir)
     facts = {"images": len(data.images), "data": data.fingerprint()}
     _check_data(out, facts["data"])
+    _check_division(recipe, len(data.images))
 
     checkpoint = Checkpoint(out)
     model = compiled_model(data, initialize=not checkpoint.latest.exists())
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out) as alone:
-        if not alone:
-            refuse("out", "a run that no other process is training", str(out))
+    workers = max(len(cluster()[0]), 1)
+    with _written(out) as kept:
         epoch = checkpoint.restore(model, data.steps_per_epoch)
+        _check_same_epoch(model, epoch, out)
 
-        write_text(out / "recipe.json", recipe.to_json())
-        write_text(out / "config.json", model_config(model))
-        _forget_epochs_from(out / "history.csv", epoch)
-        history = keras.callbacks.CSVLogger(out / "history.csv", append=True)
+        write_text(kept / "recipe.json", recipe.to_json())
+        write_text(kept / "config.json", model_config(model))
+        _forget_epochs_from(kept / "history.csv", epoch)
+        history = keras.callbacks.CSVLogger(kept / "history.csv", append=True)
         try:
             model.fit(
                 **data.fit_arguments(initial_epoch=epoch),
@@ -114,20 +130,44 @@ def train(
                     *_clustering(data),
                     *extra,
                     history,
-                    RunRecord(out, command, recipe.initial_weights, **facts),
-                    checkpoint,
+                    RunRecord(kept, command, recipe.initial_weights, workers, **facts),
+                    Checkpoint(kept),
                     TrainingProgress(images=len(data.images)),
                     *callbacks,
                 ],
             )
         except OSError as error:
             if error.errno == errno.ENOSPC and error.filename is None:
-                error.filename = str(out / "history.csv")
+                error.filename = str(kept / "history.csv")
             raise
         finally:
             if history.csv_file:
                 history.csv_file.close()  # Keras leaves it open when training ends with an error
     return model
+
+
+def _on(devices):
+    if not cluster()[0]:
+        return on_devices(1 if devices is None else devices)
+    if devices is not None:
+        refuse("devices", "None where TF_CONFIG names workers, which use all of theirs", devices)
+    return on_workers()
+
+
+@contextlib.contextmanager
+def _written(out):
+    """The folder that this process writes, locked: `out`, or a temporary one of a worker that is
+    not the first, for all of them do the same."""
+    _, worker = cluster()
+    if worker:
+        with tempfile.TemporaryDirectory() as folder:
+            yield pathlib.Path(folder)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out) as alone:
+        if not alone:
+            refuse("out", "a run that no other process is training", str(out))
+        yield out
 
 
 def compiled_model(data, initialize=True):
@@ -159,6 +199,31 @@ def _check_folder(out, recipe):
             "`seed`. "
             f"Received: out={str(out)!r}, whose recipe differs in {', '.join(differences)}"
         )
+
+
+def _check_division(recipe, images):
+    """Raises if the devices cannot share the batches of a recipe."""
+    devices, size = replicas(), recipe.batch_size
+    if keras.backend.backend() == "jax":
+        if size % devices:
+            refuse("batch_size", f"a multiple of the {devices} devices, on JAX", size)
+    elif devices > 1:
+        if min(size, images) < devices:
+            received = f"batch_size={size} for {images} images"
+            refuse("batch_size", f"at least the {devices} devices", size, received)
+        if steps := recipe.optimizer["config"].get("gradient_accumulation_steps"):
+            expected = "None with several devices on TensorFlow; JAX has it"
+            refuse("gradient_accumulation_steps", expected, steps)
+
+
+def _check_same_epoch(model, epoch, out):
+    """Raises if the workers found different checkpoints: TensorFlow would wait without end."""
+    if not cluster()[0]:
+        return
+    epochs = over_workers(model, epoch)
+    if len(set(epochs)) > 1:
+        found = f"{str(out)!r}, with {' and '.join(map(str, epochs))} epochs"
+        refuse("out", "a folder that all workers see", str(out), f"out={found}")
 
 
 def _check_data(out, data):
