@@ -344,6 +344,14 @@ def test_objective_in_training_and_outside(name):
     }
 
 
+@pytest.mark.parametrize("name", [n for n, (_, given) in EVERY.items() if "seed" in given])
+@pytest.mark.parametrize("seed", [True, -1, 1.5, "x", 2**70])
+def test_an_invalid_seed_is_refused(name, seed):
+    kind, arguments = EVERY[name]
+    with pytest.raises(ValueError, match="`seed` must be an integer.*Received: seed="):
+        make(kind, arguments | {"seed": seed})
+
+
 @pytest.mark.parametrize("base", ["Posterior", "Prior"])
 @pytest.mark.parametrize("latent_dim", [0, -1, 2.5, None, True])
 def test_an_invalid_size_of_the_code_is_refused(base, latent_dim):

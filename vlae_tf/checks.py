@@ -43,6 +43,11 @@ def check_integer(value, name, least=None, below=None):
     return int(value)
 
 
+def check_seed(value):
+    """`value` as the seed of a generator, an int."""
+    return check_integer(value, "seed", least=0, below=2**32)
+
+
 def check_number(value, name, least=None, above=None, most=None, below=None):
     """`value` as a finite float: `least` <= value <= `most`, `above` < value < `below`."""
     kinds = (int, float, np.integer, np.floating)

@@ -7,6 +7,8 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from tests.integrable import integrable_model
+from tests.systems import SHAPE, SIZE, iwae_of_two_layers
+from tests.tiny import tiny_model
 from vlae_tf.evaluation import mutual_information
 from vlae_tf.seeds import row_seeds
 
@@ -34,3 +36,22 @@ def test_codes_tell_nothing_or_everything(images, factor, spread, expected):
     dense.set_weights([kernel * np.repeat([factor, 0.0], 3), np.repeat([0.0, spread], 3)])
     found = mutual_information(model, images)
     assert found["nats"] == pytest.approx(expected * np.log(7), abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["flow", "two layers"])
+def test_a_posterior_that_is_no_normal_gives_the_same_in_any_batches(images, kind):
+    if kind == "flow":
+        model = integrable_model(2, "iaf")
+    else:
+        model = tiny_model(SHAPE, SIZE, **iwae_of_two_layers())
+    found = [mutual_information(model, images, batch_size=size)["nats"] for size in (1, 3, 128)]
+    np.testing.assert_allclose(found, found[0], atol=1e-5)
+
+
+def test_what_is_no_model_and_codes_that_are_no_numbers_are_refused(images):
+    with pytest.raises(ValueError, match="`model` must be a `VAE`.*Received: model='mnist_static'"):
+        mutual_information("mnist_static", images)
+    model = integrable_model(2)
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    with pytest.raises(ValueError, match="finite"):
+        mutual_information(model, images)

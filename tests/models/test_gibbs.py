@@ -57,3 +57,17 @@ def test_a_row_has_its_own_chain_and_a_longer_one_begins_with_the_shorter(model)
 def test_invalid_arguments(model, arguments, message):
     with pytest.raises(ValueError, match=message):
         model.gibbs(*arguments)
+
+
+def test_every_seed_of_a_row_is_taken(model):
+    seeds = np.array([-1, -(2**31), 2**31 - 1, 0, 1, -7, 7])
+    chain = model.gibbs(IMAGES, 2, seed=seeds)
+    alone = model.gibbs(IMAGES[:1], 2, seed=seeds[:1])
+    np.testing.assert_array_equal(alone, chain[:, :1])
+
+
+def test_codes_that_are_no_numbers_are_refused():
+    model = integrable_model(2)
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    with pytest.raises(ValueError, match="`code` must have finite numbers"):
+        model.gibbs(IMAGES, 1)

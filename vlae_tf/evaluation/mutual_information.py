@@ -5,7 +5,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from vlae_tf.checks import check_integer
+from vlae_tf.checks import check_codes, check_integer, refuse
 from vlae_tf.models import VAE
 from vlae_tf.seeds import row_seeds
 
@@ -29,10 +29,12 @@ def mutual_information(
         batch_size: images whose posteriors are computed at once.
 
     Returns:
-        A dict of `nats`, the estimate, 0 to log N; `most`, log N; and `num_images`, N.
+        A dict of `nats`, the estimate, at most log N, and a little below 0 now and then where the
+        code carries next to nothing; `most`, log N; and `num_images`, N.
 
     Raises:
-        ValueError: for images that the model does not take, or a `batch_size` below 1.
+        ValueError: for no model, images that it does not take, codes that are not finite, or a
+            `batch_size` below 1.
 
     Example:
         >>> import vlae_tf
@@ -49,13 +51,19 @@ def mutual_information(
         Zhao et al., "Towards Deeper Understanding of Variational Autoencoding Models", 2017,
         section 4; the estimate is that of the authors' code (ermongroup/Generalized-PixelVAE).
     """
+    if not isinstance(model, VAE):
+        refuse("model", "a `VAE`, such as `vlae_tf.zoo.load(...)` gives", model)
     images = model.check_images(images)
     batch_size = check_integer(batch_size, "batch_size", least=1)
     n, rows = len(images), min(len(images), batch_size)
     codes = model.run_rows("draw_codes", model.draw_codes, images, row_seeds(seed, n))
-    run = model.compiled_function(
-        "code_densities", lambda batch, codes: model.posterior(batch).log_prob(codes[:, None])
-    )
+    codes = check_codes(codes, model.latent_dim)
+
+    def densities(batch, codes):
+        pairs = ops.shape(codes)[0], ops.shape(batch)[0], model.latent_dim
+        return model.posterior(batch).log_prob(ops.broadcast_to(codes[:, None], pairs))
+
+    run = model.compiled_function("code_densities", densities)
     total, own = np.full(n, -np.inf), np.empty(n)
     for start in range(0, n, rows):
         # The last batch is filled up, so that every step has one shape.

@@ -1,4 +1,4 @@
-from vlae_tf.checks import check_flag, check_number
+from vlae_tf.checks import check_flag, check_number, check_seed
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 from vlae_tf.layers.dropout import Dropout
 
@@ -19,7 +19,7 @@ class CompositeLayer(ConfiguredLayer):
         super().__init__(**kwargs)
         self.dropout = check_number(dropout, "dropout", least=0, below=1)
         self.weight_norm = check_flag(weight_norm, "weight_norm")
-        self.seed = seed
+        self.seed = None if seed is None else check_seed(seed)
         self._drop = None
         if self.dropout:
             self._drop = Dropout(dropout, seed=seed, dtype=self.dtype_policy)

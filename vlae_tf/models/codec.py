@@ -100,14 +100,14 @@ class Codec:
         """
         images = self.check_images(images)
         steps = check_integer(steps, "steps", least=1)
-        seeds = np.stack([row_seeds(int(own), steps) for own in row_seeds(seed, len(images))])
+        own = row_seeds(seed, len(images)).astype("uint32")
+        seeds = np.stack([row_seeds(int(image), steps) for image in own])
         chain = []
         for step in range(steps):
-            rows = (images, seeds[:, step])
-            images = self.run_rows(
-                "gibbs", lambda x, s: self.decode_rows(self.draw_codes(x, s), s), *rows,
-                verbose=verbose,
-            )  # fmt: skip
+            rows = seeds[:, step]
+            codes = self.run_rows("draw_codes", self.draw_codes, images, rows)
+            codes = check_codes(codes, self.latent_dim, self.variable_dtype)
+            images = self.run_rows("decode", self.decode_rows, codes, rows, verbose=verbose)
             chain.append(images)
         return np.stack(chain)
 

@@ -2,7 +2,7 @@ import keras
 from keras import ops
 
 from vlae_tf.backend import whole_batch
-from vlae_tf.checks import check_integer, check_number, refuse
+from vlae_tf.checks import check_integer, check_number, check_seed, refuse
 from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import log_weights
 from vlae_tf.objectives.objective import Objective
@@ -60,8 +60,8 @@ class ELBO(Objective):
         self.groups = check_integer(groups, "groups", least=1)
         self.warmup_steps = check_integer(warmup_steps, "warmup_steps", least=0)
         self.samples = check_integer(samples, "samples", least=1)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = check_seed(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.step = self.add_weight(shape=(), dtype="int32", trainable=False, name="step")
         self.built = True
 

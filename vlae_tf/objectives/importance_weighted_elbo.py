@@ -3,7 +3,7 @@ import math
 import keras
 from keras import ops
 
-from vlae_tf.checks import check_choice, check_integer
+from vlae_tf.checks import check_choice, check_integer, check_seed
 from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import Weights, log_likelihood, log_weights
 from vlae_tf.objectives.objective import Objective
@@ -72,8 +72,8 @@ class ImportanceWeightedELBO(Objective):
         super().__init__(**kwargs)
         self.samples = check_integer(samples, "samples", least=1)
         self.estimator = check_choice(estimator, "estimator", _ESTIMATORS)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = check_seed(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.built = True
 
     def check(self, posterior, prior):

@@ -3,7 +3,7 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import split_sizes
-from vlae_tf.checks import check_integer, check_integers, check_rungs
+from vlae_tf.checks import check_integer, check_integers, check_rungs, check_seed
 from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import log_likelihood
 from vlae_tf.objectives.elbo import check_terms
@@ -57,10 +57,10 @@ class LadderELBO(Objective):
         self.rungs = check_integers(rungs, "rungs", least=1)
         self.steps_a_rung = check_integer(steps_a_rung, "steps_a_rung", least=0)
         self.fade_steps = check_integer(fade_steps, "fade_steps", least=0)
-        self.seed = seed
+        self.seed = check_seed(seed)
         names = [f"kl_{rung + 1}" for rung in range(len(self.rungs))]
         self.terms = {**Objective.terms, **dict.fromkeys(names, "nats")}
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.step = self.add_weight(shape=(), dtype="int32", trainable=False, name="step")
         self.built = True
 

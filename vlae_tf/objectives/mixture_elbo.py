@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from vlae_tf.checks import check_seed
 from vlae_tf.distributions import GaussianMixture
 from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import log_likelihood
@@ -54,8 +55,8 @@ class MixtureELBO(Objective):
 
     def __init__(self, seed=0, **kwargs):
         super().__init__(**kwargs)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = check_seed(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.built = True
 
     def check(self, posterior, prior):

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from vlae_tf.checks import check_integers, check_number
+from vlae_tf.checks import check_integers, check_number, check_seed
 from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import draw_code
 from vlae_tf.objectives.objective import Objective
@@ -46,10 +46,10 @@ class SequentialELBO(Objective):
         super().__init__(**kwargs)
         self.rungs = check_integers(rungs, "rungs", least=1)
         self.step_weight = check_number(step_weight, "step_weight", least=0)
-        self.seed = seed
+        self.seed = check_seed(seed)
         names = [f"reconstruction_{step + 1}" for step in range(len(self.rungs))]
         self.terms = {**Objective.terms, **dict.fromkeys(names, "nats")}
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.built = True
 
     def check_decoder(self, decoder):

@@ -2,7 +2,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from vlae_tf.checks import check_integer, check_integers, check_number, check_rungs, refuse
+from vlae_tf.checks import (
+    check_integer,
+    check_integers,
+    check_number,
+    check_rungs,
+    check_seed,
+    refuse,
+)
 from vlae_tf.distributions import GaussianMixture, IndependentRungs
 from vlae_tf.layers.activations import positive_scale
 from vlae_tf.priors.prior import Prior
@@ -24,7 +31,7 @@ class GaussianMixturePrior(Prior):
         components: number of clusters of each rung, an integer or one for each rung.
         rungs: sizes of the rungs, from the bottom up; None for one rung, the whole code.
         scale: first standard deviation of every cluster, above 0.0001.
-        seed: seed of the first means, N(0, 1), and of k-means; an integer, at least 0.
+        seed: seed of the first means, N(0, 1), and of k-means; an integer from 0 to 2**32 - 1.
 
     Input shape: codes, `(batch, latent_dim)`; output shape: their log-density in nats, `(batch,)`.
 
@@ -57,7 +64,7 @@ class GaussianMixturePrior(Prior):
             self.components = check_integer(components, "components", least=1)
             counts = [self.components] * len(sizes)
         self.scale = check_number(scale, "scale", above=1e-4)
-        self.seed = check_integer(seed, "seed", least=0)
+        self.seed = check_seed(seed)
         raw = _raw_scale(self.scale)
         self._mixtures = [
             {
