@@ -68,6 +68,7 @@ def test_every_seed_of_a_row_is_taken(model):
 
 def test_codes_that_are_no_numbers_are_refused():
     model = integrable_model(2)
-    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    for weight in model.posterior_family.weights:
+        weight.assign(np.full(weight.shape, np.nan))
     with pytest.raises(ValueError, match="`code` must have finite numbers"):
         model.gibbs(IMAGES, 1)
