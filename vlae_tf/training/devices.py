@@ -1,6 +1,7 @@
 """Several devices, and several machines, that share the batches of one model."""
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -49,11 +50,23 @@ def on_devices(count: int = 1):
         with _rows_over(known[:count]).scope():
             yield
     else:
-        import tensorflow as tf
-
-        names = [name.upper() for name in known[:count]]
-        with tf.distribute.MirroredStrategy(names).scope():
+        with _mirrored(*known[:count]).scope():
             yield
+
+
+@functools.cache
+def _mirrored(*devices):
+    """The strategy of these devices, the same at each call.
+
+    What devices do together has numbers, which begin anew with each strategy of TensorFlow 2.21:
+    it takes the steps of a second one for those of the first, and fails where shapes differ.
+    """
+    import tensorflow as tf
+
+    class MirroredStrategy(tf.distribute.MirroredStrategy):
+        _collective_key_base = 1000 * len(devices)
+
+    return MirroredStrategy([device.upper() for device in devices])
 
 
 def _rows_over(devices):
