@@ -164,7 +164,7 @@ class Models:
                     logger.info("Loaded %s", present[version])
                 # A SavedModel may fail in any way; the server continues without it.
                 except Exception as error:
-                    logger.warning("%s cannot be served: %s", present[version], error)
+                    logger.warning("%s cannot be served: %s", present[version], str(error))
                     self._failures.add(stamp)
                     self._left.set()
         # Old versions stay until a wanted one is loaded, and until their last request is answered.
