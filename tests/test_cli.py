@@ -257,8 +257,8 @@ def test_the_table_goes_between_the_marks(tiny_zoo, tmp_path):
             "`temperature` must be a finite number, at least 0",
         ),
         (["train", "clowntown", "--out", "run"], "one of the recipes"),
-        (["train", "mnist_static", "--out", __file__], "`out` must be a folder, and none of its"),
-        (["train", "mnist_static", "--out", f"{__file__}/run"], "Received: the file "),
+        (["train", "mnist_ladder", "--out", __file__], "`out` must be a folder, and none of its"),
+        (["train", "mnist_ladder", "--out", f"{__file__}/run"], "Received: the file "),
         (
             ["tune", "mnist_static", "--latent-sizes", "2", "--out", __file__],
             "`out` must be a folder, and none of its parents a file. Received: the file",

@@ -59,6 +59,8 @@ def test_load_leaves_no_wrong_answer_and_no_memory(server, clients, requests):
             np.testing.assert_allclose(answer[key], value, atol=1e-5)
         return True
 
+    # Other servers of this process have had pools of their own.
+    idle = threads("AnyIO")
     with ThreadPoolExecutor(128) as pool:
         # Each signature was asked, by all clients at once.
         list(pool.map(ask, range(128)))
@@ -72,6 +74,6 @@ def test_load_leaves_no_wrong_answer_and_no_memory(server, clients, requests):
             assert sum(answer.result() for answer in answers) >= min(number, 100)
         # The last request of the version before has ended.
         server.models.refresh()
-        assert threads("") - threads("grpc", "AnyIO", "ThreadPool") == others
-        assert threads("grpc") <= 128 and threads("AnyIO") <= 40
+        assert threads("") - threads("grpc", "AnyIO", "ThreadPool") <= others
+        assert threads("grpc") <= 128 and threads("AnyIO") <= idle + 40
         assert resident() - memory < 100e6
