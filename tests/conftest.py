@@ -9,6 +9,8 @@ from pathlib import Path
 # Read by the libraries when they are imported, so they are set before that.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
+# As `import vlae_tf` does before TensorFlow: the processes that tests start compute the same.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # pytest-xdist has a process for each core; further threads would only wait for tiny models.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
