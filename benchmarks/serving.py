@@ -12,7 +12,8 @@ the server was idle. Printed are latencies, what was refused, what was wrong, an
 memory and threads: before, which is after warm-up and all of the load without a change of
 version; after; and its largest memory. All in one run, on one machine.
 
-Several servers, for example of two builds, take turns, and each is compared with the first.
+Several servers, for example of two builds, take --turns, and each is compared with the first: the
+ratio of p50 and of p99 over all turns, and the quartiles of the ratios of p50 in single turns.
 """
 
 import argparse
@@ -56,6 +57,7 @@ def main():
     parser.add_argument("--signatures", nargs="+", default=["encode", "sample"])
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32, 128])
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    parser.add_argument("--turns", type=int, default=2, help="of each server in a measurement")
     parser.add_argument("--mutants", type=int, default=10_000, help="over each protocol")
     arguments = parser.parse_args()
     if arguments.address:
@@ -88,8 +90,8 @@ def main():
 def measure(arguments, addresses):
     """Latencies of the signatures, for each number of clients; the servers take turns."""
     names = "signature", "clients", "server", "p50 ms", "p99 ms", "answers", "refused", "wrong"
-    table = Table(*names, "p50, p99: ratio to the first")
-    seconds = arguments.seconds / 2
+    table = Table(*names, "ratio to the first: p50, p99", "p50 by turn: quartiles")
+    seconds = arguments.seconds / arguments.turns
     with contextlib.ExitStack() as stack:
         servers = [
             stack.enter_context(serving.Client(address, arguments.entry, timeout=600))
@@ -105,23 +107,28 @@ def measure(arguments, addresses):
             row = rows[signature]
             expected = servers[0].predict(signature, **row)
             for clients in arguments.clients:
-                found = [([], [], []) for _ in servers]
-                # Half of the time in one order, half in the other.
-                for order in (1, -1):
-                    for server, lists in list(zip(servers, found, strict=True))[::order]:
-                        load(server, signature, row, expected, clients, seconds, *lists)
-                first = np.percentile(found[0][0], [50, 99])
-                for address, lists in zip(addresses, found, strict=True):
-                    points = np.percentile(lists[0], [50, 99])
-                    cells = [
-                        signature,
-                        clients,
-                        address,
-                        *(1e3 * points).round(1),
-                        *map(len, lists),
-                    ]
-                    table.add_row(*map(str, cells), ", ".join(map("{:.2f}".format, points / first)))
+                # By server and turn: latencies, refusals, what was wrong.
+                turns = [[([], [], []) for _ in range(arguments.turns)] for _ in servers]
+                for turn in range(arguments.turns):
+                    # Each second turn in the other order.
+                    for index in range(len(servers))[:: (1, -1)[turn % 2]]:
+                        lists = turns[index][turn]
+                        load(servers[index], signature, row, expected, clients, seconds, *lists)
+                for address, own in zip(addresses, turns, strict=True):
+                    cells = [signature, clients, address, *compared(turns[0], own)]
+                    table.add_row(*map(str, cells))
     CONSOLE.print(table)
+
+
+def compared(first, own):
+    """The cells of a server's row: its latencies, counts, and ratios to those of the first."""
+    lists = [[one for turn in own for one in turn[i]] for i in range(3)]
+    points = np.percentile(lists[0], [50, 99])
+    ratios = points / np.percentile([time for turn in first for time in turn[0]], [50, 99])
+    by_turn = [np.median(b[0]) / np.median(a[0]) for a, b in zip(first, own, strict=True)]
+    quartiles = np.percentile(by_turn, [25, 50, 75])
+    words = (", ".join(map("{:.2f}".format, values)) for values in (ratios, quartiles))
+    return *(1e3 * points).round(1), *map(len, lists), *words
 
 
 def load(client, signature, row, expected, clients, seconds, times, refused, wrong):
