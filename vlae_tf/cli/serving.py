@@ -1,7 +1,5 @@
 """Commands that export, serve and query a model."""
 
-import contextlib
-import ctypes
 import json
 import pathlib
 from typing import Annotated
@@ -137,7 +135,6 @@ def serve(
 
     from vlae_tf import serving
 
-    _share_heaps()
     # Tells which versions were loaded, and which failed.
     logging.basicConfig(format="%(message)s")
     logging.getLogger("vlae_tf").setLevel(logging.INFO)
@@ -165,14 +162,6 @@ def serve(
     if not server.stop(grace_seconds):
         # What is being computed would keep the process.
         os._exit(0)
-
-
-def _share_heaps():
-    """Two heaps for all threads, where the C library is glibc: it would make one for each of a
-    hundred threads, and keep in it what was freed."""
-    m_arena_max = -8
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(m_arena_max, 2)
 
 
 @app.command()
