@@ -1,7 +1,14 @@
 """The explorer's answers: to its page alone, and in a sentence where a question is wrong."""
 
 import base64
+import contextlib
+import http.client
+import os
+import signal
 import socket
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -103,10 +110,83 @@ def test_a_large_request_is_refused(port):
     assert status == 413 and "16 MiB at most" in answer["error"]
 
 
+def test_what_fails_in_the_model_is_a_sentence_on_the_page(tiny_entry, caplog):
+    class Broken(ExploredModel):
+        def examples(self):
+            raise OSError("No space in /secret/place")
+
+    with running({"tiny": Broken(tiny_entry)}) as port:
+        status, answer = ask(port, "/api/about", {"model": "tiny"})
+        assert status == 500 and answer["error"].endswith("the explorer's terminal says why")
+        assert "No space" in caplog.text
+        assert ask(port, "/api/models", {})[0] == 200
+
+
+def test_a_client_that_leaves_halfway_leaves_no_trace(port, caplog):
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        head = f"POST /api/models HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 9\r\n\r\n"
+        client.sendall(head.encode() + b"{")
+    assert ask(port, "/api/models", {})[0] == 200
+    assert not caplog.records
+
+
+def test_200_connections_at_once_are_answered(port, tiny):
+    connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(200)]
+    with contextlib.ExitStack() as stack:
+        for connection in connections:
+            stack.callback(connection.close)
+            connection.connect()
+        for connection in connections:
+            connection.request("POST", "/api/models", b"{}")
+        assert {connection.getresponse().status for connection in connections} == {200}
+
+
+def test_questions_at_once_have_the_answers_of_questions_in_turn(port, tiny):
+    questions = [
+        ("decode", {"codes": [[0] * tiny.latent_dim], "seeds": [1]}),
+        ("encode", {"image": image_of(tiny, 1)}),
+        ("sample", {"seed": 4}),
+        ("file", {"image": image_of(tiny)}),
+    ]
+    expected = [
+        ask(port, f"/api/{name}", {"model": "tiny"} | content) for name, content in questions
+    ]
+    found = [None] * 8 * len(questions)
+
+    def put(place):
+        name, content = questions[place % len(questions)]
+        found[place] = ask(port, f"/api/{name}", {"model": "tiny"} | content)
+
+    threads = [threading.Thread(target=put, args=[place]) for place in range(len(found))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == 8 * expected
+
+
+@pytest.mark.slow
+def test_it_ends_when_asked_whatever_a_client_holds(tiny_entry):
+    code = "from vlae_tf.cli import main; main()"
+    command = [sys.executable, "-c", code, "explore", str(tiny_entry), "--no-browser", "--port"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    environment = os.environ | {"COLUMNS": "200"}
+    with subprocess.Popen([*command, "0"], **pipes, env=environment) as process:
+        line = process.stdout.readline()
+        port = int(line.split("127.0.0.1:")[1].split("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"POST /api/models HTTP/1.1\r\nContent-Length: 9\r\n")
+            client.sendall(f"Host: 127.0.0.1:{port}\r\n\r\n".encode())
+            assert ask(port, "/api/models", {})[0] == 200
+            process.send_signal(signal.SIGINT)
+            told = process.communicate(timeout=60)[0]
+    assert "Traceback" not in told
+
+
 def test_a_port_that_is_taken_is_named(tiny_entry):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=f"port {port} is taken"):
+        with pytest.raises(OSError, match=f"`port` must be free .* Received: port={port}, Address"):
             explore([tiny_entry], port, open_browser=False)
 
 

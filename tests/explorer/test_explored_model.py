@@ -1,6 +1,7 @@
 """What the page is told equals what the model says."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -73,6 +74,23 @@ def test_a_run_has_no_examples_and_a_stranger_no_page(tiny, tiny_run, tmp_path):
     assert json.loads(json.dumps(about)) == about
     with pytest.raises(ValueError, match="the name of an entry of the zoo, the folder of an entry"):
         ExploredModel(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("config.json", "[]"),
+        ("config.json", "{"),
+        ("config.json", '{"config": 3}'),
+        ("config.json", '{"config": {"image_shape": [8, 8], "latent_dim": 2}}'),
+        ("recipe.json", "[]"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(tiny_entry, tmp_path, file, text):
+    shutil.copytree(tiny_entry, tmp_path / "run")
+    (tmp_path / "run" / file).write_text(text)
+    with pytest.raises(ValueError, match=f"{file} cannot be read as"):
+        ExploredModel(tmp_path / "run")
 
 
 @pytest.mark.parametrize("codes", [[[0.0]], [0.0, 1.0], np.full((1, 3), np.nan)])

@@ -199,9 +199,7 @@ def test_rungs_are_shown_where_there_are_any(browser, address):
     )
     assert counts == [81, 200] and "Only this rung" in told[0] and "25 clusters" in told[1]
     before = browser.execute_script(f"return {PIXELS % FIRST_CARD}")
-    browser.execute_script(
-        "rung.value = 3; rung.dispatchEvent(new Event('input'))"
-    )
+    browser.execute_script("rung.value = 3; rung.dispatchEvent(new Event('input'))")
     settle(browser)
     assert browser.execute_script(f"return {PIXELS % FIRST_CARD}") != before
     assert "rung=3" in browser.current_url
@@ -269,3 +267,68 @@ def test_keyboard_labels_and_narrow_screens(browser, address):
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     # A refused picture is an answer of 400, which the browser logs as well.
     assert all("400" in entry["message"] for entry in errors), errors
+
+
+def test_a_link_of_a_stranger_is_shown_as_far_as_it_is_right(browser, address):
+    browser.get("about:blank")
+    browser.get(
+        f"{address}#example=1.7&second=-3&rows=99&rung=0&seed=-5&temperature=1e9&drawn=%3F"
+        "&models=nothing,mnist_static&view=x%22%5D&changes=[null,{%22a%22:1}]"
+    )
+    wait(browser, DRAWN)
+    assert status(browser) == "" and images(browser).shape == (6, 784)
+    state = browser.execute_script("return state")
+    asked = {key: state[key] for key in ("example", "second", "rows", "rung", "seed", "drawn")}
+    assert asked == dict(example=1, second=0, rows=28, rung=0, seed=0, drawn=None)
+    assert state["temperature"] == 1.5 and state["changes"] == {}
+    assert state["models"] == ["mnist_static"]
+    for link in ("changes=null", 'changes={"mnist_static":{"0":"a"}}', "drawn=AAAA&models="):
+        browser.get("about:blank")
+        browser.get(f"{address}#{link}")
+        wait(browser, DRAWN)
+        assert status(browser) == "" and images(browser).shape == (6, 784)
+
+
+def test_a_link_in_the_same_tab_is_a_new_start(browser, address):
+    browser.get(address)
+    browser.refresh()
+    wait(browser, DRAWN)
+    draw(browser, (0.3, 0.3), (0.7, 0.7))
+    settle(browser)
+    assert browser.execute_script("return state.drawn")
+    browser.execute_script("location.hash = 'example=2'")
+    settle(browser)
+    drawn, example = browser.execute_script("return [state.drawn, state.example]")
+    assert drawn is None and example == 2
+
+
+def test_other_models_may_be_chosen_while_some_are_asked(browser, address):
+    browser.get(address)
+    browser.refresh()
+    wait(browser, DRAWN)
+    browser.execute_script(
+        "window.answered = fetch; window.late = []; window.fetch = async (...asked) => {"
+        " const reply = await answered(...asked);"
+        " await new Promise(done => window.late.push(done));"
+        " return reply; }; choose(5)"
+    )
+    wait(browser, "window.late.length")
+    browser.execute_script(
+        "window.fetch = window.answered; const menu = document.getElementById('dataset');"
+        " menu.value = 'mnist_dynamic'; menu.dispatchEvent(new Event('change'))"
+    )
+    settle(browser)
+    browser.execute_script("window.late.forEach(go => go())")
+    settle(browser)
+    assert status(browser) == ""
+    titles = "[...document.querySelectorAll('h3')].map(e => e.textContent)"
+    assert all("ladder" in title for title in browser.execute_script(f"return {titles}"))
+
+
+def test_a_page_whose_explorer_has_ended_says_so(browser, tiny_entry):
+    with running({"tiny": ExploredModel(tiny_entry)}) as port:
+        browser.get(f"http://127.0.0.1:{port}/")
+        wait(browser, DRAWN)
+    browser.find_element("id", "again").click()
+    wait(browser, "document.querySelector('#status.wrong')")
+    assert "is it still running" in status(browser)

@@ -2,11 +2,13 @@
 
 import base64
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, JSONResponse
 from starlette.routing import Route
 
@@ -56,16 +58,23 @@ def explorer_app(models, hosts):
                 return _told(f"There is no page {path[:80]!r}", 404)
             return FileResponse(_STATIC / _FILES[path], headers=_HEADERS)
         body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _MOST_BYTES:
-                return _told(f"A request may have {_MOST_BYTES // 2**20} MiB at most", 413)
+        try:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > _MOST_BYTES:
+                    return _told(f"A request may have {_MOST_BYTES // 2**20} MiB at most", 413)
+        except ClientDisconnect:
+            return _told("The whole request must come", 400)
+        question = path.removeprefix("/api/")
         try:
             content = json.loads(bytes(body) or b"{}")
-            question = path.removeprefix("/api/")
             return JSONResponse(await run_in_threadpool(answer, question, content))
         except (ValueError, TypeError, RecursionError, OverflowError) as error:
             return _told(str(error), 400)
+        # Whatever it is, for example a run that was deleted: the page shows a sentence.
+        except Exception:
+            logging.getLogger(__name__).exception("%s failed", question)
+            return _told("This failed; the explorer's terminal says why", 500)
 
     return Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])
 
@@ -107,9 +116,7 @@ def _decode(model, content):
     if not isinstance(codes, list) or not 1 <= len(codes) <= ROWS:
         refuse("codes", f"a list of 1 to {ROWS} codes", None, f"codes={type(codes).__name__}")
     seeds = check_integers(content.get("seeds"), "seeds", least=0, length=len(codes))
-    rows = check_integer(
-        content.get("rows", 0), "rows", least=0, below=model.image_shape[0] + 1
-    )
+    rows = check_integer(content.get("rows", 0), "rows", least=0, below=model.image_shape[0] + 1)
     known = _read(content, "image", model)[None] if rows else None
     return {"images": _written(model.decode(codes, seeds, known, rows))}
 

@@ -52,20 +52,28 @@ def explore(
     models = {str(source): ExploredModel(source) for source in sources}
     port = check_integer(port, "port", least=0, below=2**16)
     # Bound here, so that a port that is taken is one error, and a free one is known.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
+        listening = socket.create_server((HOST, port))
     except OSError as error:
-        listening.close()
+        expected = f"free on {HOST}, perhaps of another explorer: choose one, or 0 for any"
         raise OSError(
-            f"port {port} is taken, perhaps by another explorer: choose one with --port, "
-            "or 0 for any free one"
+            f"`port` must be {expected}. Received: port={port}, {error.strerror}"
         ) from error
     port = listening.getsockname()[1]
     address = f"http://{HOST}:{port}/"
-    app = explorer_app(models, [f"{HOST}:{port}", f"localhost:{port}"])
-    settings = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_keep_alive=5)
+    hosts = [f"{HOST}:{port}", f"localhost:{port}"]
+    if port == 80:
+        # A browser leaves it out.
+        hosts += [HOST, "localhost"]
+    app = explorer_app(models, hosts)
+    settings = uvicorn.Config(
+        app,
+        log_level="warning",
+        lifespan="off",
+        timeout_keep_alive=5,
+        # A request that never comes whole would keep the process when it is asked to end.
+        timeout_graceful_shutdown=2,
+    )
     server = uvicorn.Server(settings)
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()

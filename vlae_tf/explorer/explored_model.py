@@ -1,14 +1,14 @@
 import io
-import json
 import threading
 
 import numpy as np
 from keras import ops
 
 from vlae_tf import zoo
-from vlae_tf.checks import check_codes, check_integer, refuse
+from vlae_tf.checks import check_codes, check_image_shape, check_integer, refuse
 from vlae_tf.coding import Coder, compress
 from vlae_tf.evaluation import cluster_draws, manifold, rung_sizes
+from vlae_tf.files import read_json, reading
 from vlae_tf.noise import paired_normal
 from vlae_tf.pictures.picture import image_picture
 
@@ -42,10 +42,14 @@ class ExploredModel:
     def __init__(self, source):
         self.source = str(source)
         self._folder = zoo.locate(self.source)
-        config = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))["config"]
-        self.image_shape = tuple(config["image_shape"])
-        self.latent_dim = config["latent_dim"]
-        self._rungs = len(config["posterior_family"]["config"].get("rungs", []))
+        path, kind = self._folder / "config.json", "the configuration of a model"
+        values = read_json(path, kind)
+        with reading(path, kind):
+            config = values["config"]
+            self.image_shape = check_image_shape(config["image_shape"])
+            self.latent_dim = check_integer(config["latent_dim"], "latent_dim", least=1)
+            self._rungs = len(config["posterior_family"]["config"].get("rungs", []))
+        self._dataset = str(read_json(self._folder / "recipe.json", "a recipe").get("dataset"))
         self._model = None
         self._lock = threading.Lock()
         # Files are made while images are drawn.
@@ -53,10 +57,9 @@ class ExploredModel:
 
     def about(self):
         """What is known without loading the model: a dict of plain data."""
-        recipe = json.loads((self._folder / "recipe.json").read_text(encoding="utf-8"))
         return {
             "name": self.source,
-            "dataset": str(recipe["dataset"]),
+            "dataset": self._dataset,
             "image_shape": list(self.image_shape),
             "latent_dim": self.latent_dim,
             "rungs": self._rungs,

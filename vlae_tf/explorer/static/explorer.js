@@ -3,8 +3,9 @@
 
 const ROWS = 8, SHOWN = 6, MOST_NUMBERS = 16;
 const $ = (id) => document.getElementById(id);
-const state = { dataset: "", models: [], example: 0, drawn: null, view: "draws", seed: 0, second: 1,
+const START = { dataset: "", models: [], example: 0, drawn: null, view: "draws", seed: 0, second: 1,
   rows: 0, temperature: 1, rung: 1, changes: {} };
+const state = { ...START };
 let known = [];          // what the server knows of each model
 const details = {};      // by model: levels, window, examples
 const cards = {};        // by model: element, code, bits, and the question that is being answered
@@ -13,8 +14,13 @@ let picture = null;      // pixels of a dropped picture: not kept in the address
 // === Talking to the server ===
 
 async function ask(question, content) {
-  const reply = await fetch("api/" + question, { method: "POST", body: JSON.stringify(content) });
-  const answer = await reply.json();
+  let reply, answer;
+  try {
+    reply = await fetch("api/" + question, { method: "POST", body: JSON.stringify(content) });
+    answer = await reply.json();
+  } catch {
+    throw new Error("The explorer does not answer: is it still running in its terminal?");
+  }
   if (!reply.ok) throw new Error(answer.error);
   return answer;
 }
@@ -70,7 +76,7 @@ const size = () => first().image_shape.reduce((a, b) => a * b);
 
 function currentImage() {
   if (picture) return picture;
-  if (state.drawn) {
+  if (state.drawn && levels() === 2) {
     const bits = toBytes(state.drawn);
     return Uint8Array.from({ length: size() }, (_, i) => (bits[i >> 3] >> (i & 7)) & 1);
   }
@@ -92,24 +98,41 @@ function writeAddress() {
   const fields = new URLSearchParams();
   for (const key of ["dataset", "example", "drawn", "view", "seed", "second", "rows", "temperature", "rung"])
     if (state[key] !== null) fields.set(key, state[key]);
-  fields.set("models", state.models.join(","));
+  for (const name of state.models) fields.append("models", name);
   if (Object.keys(state.changes).length) fields.set("changes", JSON.stringify(state.changes));
   history.replaceState(null, "", "#" + fields);
 }
 
+// Anyone may have written a link: what is not right in it is left out.
 function readAddress() {
   const fields = new URLSearchParams(location.hash.slice(1));
+  Object.assign(state, START, { changes: {} });
+  picture = null;
   for (const key of ["dataset", "drawn", "view"]) if (fields.has(key)) state[key] = fields.get(key);
-  for (const key of ["example", "seed", "second", "rows", "temperature", "rung"])
-    if (fields.has(key) && Number.isFinite(+fields.get(key))) state[key] = Math.max(0, +fields.get(key));
-  if (fields.has("models")) state.models = fields.get("models").split(",");
-  try { state.changes = JSON.parse(fields.get("changes") || "{}"); } catch { state.changes = {}; }
   const names = [...new Set(known.map((about) => about.dataset))];
   if (!names.includes(state.dataset)) state.dataset = names.includes("mnist_static") ? "mnist_static" : names[0];
+  for (const key of ["example", "seed", "second", "rows", "temperature", "rung"])
+    if (fields.has(key)) state[key] = number(key, fields.get(key));
   const here = modelsOf(state.dataset).map((about) => about.name);
-  state.models = state.models.filter((name) => here.includes(name));
+  const asked = fields.getAll("models").flatMap((text) => here.includes(text) ? [text] : text.split(","));
+  state.models = [...new Set(asked)].filter((name) => here.includes(name));
   if (!state.models.length) state.models = here.slice(0, 2);
   if (!document.querySelector(`[data-view="${CSS.escape(state.view)}"]`)) state.view = "draws";
+  try {
+    if (toBytes(state.drawn).length !== Math.ceil(size() / 8)) state.drawn = null;
+  } catch { state.drawn = null; }
+  try {
+    const changes = Object.entries(JSON.parse(fields.get("changes") || "{}") ?? {});
+    for (const [name, values] of changes)
+      if (here.includes(name) && Object.values(values).every(Number.isFinite)) state.changes[name] = { ...values };
+  } catch { state.changes = {}; }
+}
+
+// What a number of the page's state may be: of `text`, the nearest.
+function number(key, text) {
+  const most = { rows: first().image_shape[0], temperature: 1.5 }[key] ?? 2 ** 31;
+  const value = Math.min(Math.max(Number.isFinite(+text) ? +text : START[key], 0), most);
+  return key === "temperature" ? value : Math.floor(value);
 }
 
 // === What is on the page ===
@@ -230,13 +253,16 @@ async function questionOf(name) {
   if (state.view === "rungs") {
     const most = details[name].rungs.length;
     if (!most) return [null, { images: [], told: "The code of this model has no rungs." }, 0];
-    return ["rung", { model: name, rung: Math.min(state.rung, most) - 1, code, seed: state.seed }, 0];
+    return ["rung", { model: name, rung: Math.min(Math.max(state.rung, 1), most) - 1, code, seed: state.seed }, 0];
   }
   if (state.view === "between") {
-    const { examples } = details[name];
-    const other = cards[name].other ??= await ask("encode", {
-      model: name, image: examples.length ? examples[state.second % examples.length] : toText(currentImage()) });
-    const codes = Array.from({ length: ROWS }, (_, i) => code.map((v, j) => v + (other.code[j] - v) * i / (ROWS - 1)));
+    const { examples } = details[name], card = cards[name], { second } = state;
+    if (card.second !== second) {
+      const other = await ask("encode", {
+        model: name, image: examples.length ? examples[second % examples.length] : toText(currentImage()) });
+      Object.assign(card, { second, other: other.code });
+    }
+    const codes = Array.from({ length: ROWS }, (_, i) => code.map((v, j) => v + (card.other[j] - v) * i / (ROWS - 1)));
     return ["decode", { model: name, codes, seeds: Array(ROWS).fill(state.seed) }, ROWS];
   }
   const content = { model: name, codes: Array(SHOWN).fill(code), seeds: seeds(SHOWN) };
@@ -273,6 +299,8 @@ async function draw(name) {
       card.again = false;
       const [question, content, count] = await questionOf(name);
       const answer = question ? await ask(question, content) : content;
+      // The user may have chosen other models meanwhile.
+      if (cards[name] !== card) return;
       showImages(name, count ? answer.images.slice(0, count) : answer.images, answer);
     } while (card.again);
     card.element.dataset.milliseconds = Math.round(performance.now() - begun);
@@ -293,15 +321,17 @@ function redraw(...names) {
 
 async function encode(name) {
   const card = cards[name];
+  if (!card) return;
   if (!details[name]) {
     say(`Loading ${name}`);
     details[name] = await ask("about", { model: name });
   }
+  if (cards[name] !== card) return;
   showFacts(name);
   const mine = ++card.asked;
   const { code, bits } = await ask("encode", { model: name, image: toText(currentImage()) });
-  if (mine !== card.asked) return;
-  Object.assign(card, { code, bits, other: null });
+  if (mine !== card.asked || cards[name] !== card) return;
+  Object.assign(card, { code, bits, second: null });
   showNumbers(name);
   card.element.querySelector(".file span").textContent = "";
   await draw(name);
@@ -347,6 +377,7 @@ async function open() {
     say(`Loading ${about.name}`);
     details[about.name] = await ask("about", { model: about.name });
   }
+  if (first() !== about) return;
   buildSource();
   buildExamples();
   buildCards();
@@ -376,14 +407,14 @@ function drawByHand() {
     paint(paper, pixels, first(), 2);
   };
   paper.addEventListener("pointerdown", (event) => {
-    if (levels() > 2) return;
+    if (levels() > 2 || !event.isPrimary || event.button) return;
     paper.setPointerCapture(event.pointerId);
     if (!state.drawn || picture) setDrawn(new Uint8Array(size()));
     last = place(event);
     line(last, last);
   });
   paper.addEventListener("pointermove", (event) => {
-    if (!last) return;
+    if (!last || !event.isPrimary) return;
     const now = place(event);
     line(last, now);
     last = now;
@@ -436,7 +467,6 @@ async function take(file) {
 function listen() {
   $("dataset").addEventListener("change", () => {
     Object.assign(state, { dataset: $("dataset").value, models: [], drawn: null, example: 0, rows: 0, changes: {} });
-    picture = null;
     writeAddress();
     readAddress();
     open().catch((error) => say(error.message, true));
@@ -453,14 +483,16 @@ function listen() {
     button.addEventListener("click", () => { state.view = button.dataset.view; update(); });
   for (const id of ["second", "rows", "temperature", "rung"])
     $(id).addEventListener("input", () => {
-      state[id] = +$(id).value;
+      state[id] = number(id, $(id).value);
       $("temperature-shown").textContent = state.temperature;
-      if (id === "second") for (const name of state.models) cards[name].other = null;
       redraw(...state.models);
     });
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files[0]); });
-  window.addEventListener("hashchange", () => { readAddress(); open(); });
+  window.addEventListener("hashchange", () => {
+    readAddress();
+    open().catch((error) => say(error.message, true));
+  });
   drawByHand();
 }
 
