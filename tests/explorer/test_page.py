@@ -42,7 +42,7 @@ def browser():
     driver.quit()
 
 
-def wait(browser, script, seconds=120):
+def wait(browser, script, seconds=300):
     """What a script returns, as soon as it is something."""
     end = time.monotonic() + seconds
     while not (found := browser.execute_script(f"return {script}")):

@@ -68,7 +68,8 @@ def explore(
     app = explorer_app(models, hosts)
     settings = uvicorn.Config(
         app,
-        log_level="warning",
+        # The application tells itself what fails; a request that is cut off at the end is no news.
+        log_level="critical",
         lifespan="off",
         timeout_keep_alive=5,
         # A request that never comes whole would keep the process when it is asked to end.
