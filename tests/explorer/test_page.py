@@ -326,7 +326,7 @@ def test_other_models_may_be_chosen_while_some_are_asked(browser, address):
 
 
 def test_a_page_whose_explorer_has_ended_says_so(browser, tiny_entry):
-    with running({"tiny": ExploredModel(tiny_entry)}) as port:
+    with running({str(tiny_entry): ExploredModel(tiny_entry)}) as port:
         browser.get(f"http://127.0.0.1:{port}/")
         wait(browser, DRAWN)
     browser.find_element("id", "again").click()
