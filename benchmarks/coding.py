@@ -10,7 +10,8 @@
 with that of `sample` at batch 64. `paths` writes a file on each of several paths of computation,
 and reads it on all of them, each in a process of its own. `cross` is for many images: each is
 written on one path and read on one of the others, and all pairs of paths have a share of them.
-`packers` needs the packages imagecodecs and zstandard. Images are drawn from the test split at random, by seed 0.
+`packers` needs the packages imagecodecs and zstandard. Images are drawn from the test split at
+random, by seed 0.
 """
 
 import argparse

@@ -45,7 +45,8 @@ def test_every_recipe_can_be_shipped_with_its_settings():
         recipe = Recipe.load(name)
         assert recipe.schedule["class_name"] == "CosineDecay"
         if name.startswith("mnist_dynamic_iwae"):
-            expected = ("Muon", {"alpha": 0.4 if name.endswith("_5") else 0.02, "warmup_steps": 500})
+            alpha = 0.4 if name.endswith("_5") else 0.02
+            expected = ("Muon", {"alpha": alpha, "warmup_steps": 500})
         elif any(part in name for part in relatives):
             expected = ("Adam", {"alpha": 0.05})
         else:
