@@ -2,18 +2,22 @@
 
     python benchmarks/coding.py sizes ENTRY [--images 1000] [--method bits-back] [--block-size 1024]
     python benchmarks/coding.py paths ENTRY [--images 1000]
+    python benchmarks/coding.py cross ENTRY [--images 10000]
     python benchmarks/coding.py packers ENTRY [--images 1000]
     python benchmarks/coding.py mutants ENTRY [--mutants 100000]
 
 `sizes` writes the file, reads it, and compares its length with -ELBO by two samples, and the time
 with that of `sample` at batch 64. `paths` writes a file on each of several paths of computation,
-and reads it on all of them, each in a process of its own. `packers` needs the packages imagecodecs
-and zstandard. Images are drawn from the test split at random, by seed 0.
+and reads it on all of them, each in a process of its own. `cross` is for many images: each is
+written on one path and read on one of the others, and all pairs of paths have a share of them.
+`packers` needs the packages imagecodecs and zstandard. Images are drawn from the test split at
+random, by seed 0.
 """
 
 import argparse
 import bz2
 import io
+import itertools
 import lzma
 import os
 import random
@@ -37,9 +41,14 @@ PATHS = {
 }
 
 
+TASKS = ["sizes", "paths", "cross", "packers", "mutants", "write", "read"]
+# Pairs of a path that writes and another that reads.
+PAIRS = list(itertools.permutations(PATHS, 2))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("task", choices=["sizes", "paths", "packers", "mutants", "write", "read"])
+    parser.add_argument("task", choices=TASKS)
     parser.add_argument("entry")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--method", choices=["codebook", "bits-back"])
@@ -49,6 +58,7 @@ def main():
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--mutants", type=int, default=100_000)
     parser.add_argument("--file", type=Path, help="of the tasks write and read")
+    parser.add_argument("--shares", type=int, nargs="*", help="of the tasks write and read")
     arguments = parser.parse_args()
     globals()[arguments.task](arguments)
 
@@ -77,6 +87,16 @@ def make_coder(arguments):
     )
 
 
+def files(arguments, images):
+    """The images of each file, and the file: all of them, or some of the shares of `cross`."""
+    if arguments.shares is None:
+        return [(images, arguments.file)]
+    return [
+        (images[share :: len(PAIRS)], arguments.file.with_suffix(f".{share}"))
+        for share in arguments.shares
+    ]
+
+
 def write(arguments):
     """Writes the file; returns the images and the time, without that of loading and compiling."""
     from vlae_tf.coding import ImageWriter
@@ -85,9 +105,10 @@ def write(arguments):
     coder.encode(images[:2])
     start = time.perf_counter()
     step = coder.header.block_size
-    with ImageWriter(arguments.file, coder) as writer:
-        for first in range(0, len(images), step):
-            writer.write(images[first : first + step])
+    for part, file in files(arguments, images):
+        with ImageWriter(file, coder) as writer:
+            for first in range(0, len(part), step):
+                writer.write(part[first : first + step])
     return images, time.perf_counter() - start
 
 
@@ -96,11 +117,13 @@ def read(arguments):
     from vlae_tf.coding import ImageReader
 
     images = test_images(arguments)
-    start = time.perf_counter()
-    with ImageReader(arguments.file, batch_size=arguments.batch_size) as reader:
-        decoded = np.concatenate(list(reader.batches()))
-    failures = int((decoded != images).any(axis=(1, 2, 3)).sum())
-    print(f"failures: {failures} of {len(images)}")
+    start, failures, count = time.perf_counter(), 0, 0
+    for part, file in files(arguments, images):
+        with ImageReader(file, batch_size=arguments.batch_size) as reader:
+            decoded = np.concatenate(list(reader.batches()))
+        failures += int((decoded != part).any(axis=(1, 2, 3)).sum())
+        count += len(part)
+    print(f"failures: {failures} of {count}")
     return time.perf_counter() - start
 
 
@@ -140,7 +163,20 @@ def paths(arguments):
                 print(f"  read by {reader}: {told}", flush=True)
 
 
-def _process(task, path, file, arguments):
+def cross(arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "images.vlae"
+        for path in PATHS:
+            shares = [share for share, pair in enumerate(PAIRS) if pair[0] == path]
+            print(f"written on {path}: {_process('write', path, file, arguments, shares)}")
+        for path in PATHS:
+            shares = [share for share, pair in enumerate(PAIRS) if pair[1] == path]
+            print(f"read on {path}: {_process('read', path, file, arguments, shares)}", flush=True)
+        size = sum(part.stat().st_size for part in Path(folder).iterdir())
+        print(f"{size:,} bytes in {len(PAIRS)} files")
+
+
+def _process(task, path, file, arguments, shares=None):
     environment, batch_size = PATHS[path]
     command = [sys.executable, __file__, task, arguments.entry, f"--file={file}"]
     command += [f"--images={arguments.images}", f"--batch-size={batch_size}"]
@@ -149,6 +185,8 @@ def _process(task, path, file, arguments):
     for name in ("method", "block_size"):
         if getattr(arguments, name) is not None:
             command.append(f"--{name.replace('_', '-')}={getattr(arguments, name)}")
+    if shares is not None:
+        command += ["--shares", *map(str, shares)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
     return done.stdout.strip() if done.returncode == 0 else done.stderr.strip().split("\n")[-1]
 

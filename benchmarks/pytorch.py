@@ -3,9 +3,9 @@
     python benchmarks/pytorch.py PYTHON [--samples 50] [--rounds 15] [--steps 10]
 
 PYTHON is the interpreter of an environment with PyTorch. Both programs train 784-200-200-50 with
-ELU, a weight-normalised decoder, Adam and averaged weights in float32 on the same random images,
-each in a process of its own with as many threads, one after the other within each round. The
-ratio is the median over rounds. The peak of memory is that of the whole process.
+ELU, Adam and averaged weights in float32 on the same random images, each in a process of its own
+with as many threads, one after the other within each round. The ratio is the median over rounds.
+The peak of memory is that of the whole process.
 """
 
 import argparse
@@ -91,7 +91,8 @@ def with_vlae_tf(images, samples, threads):
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     objective = {"class_name": "ImportanceWeightedELBO", "config": {"samples": samples}}
-    recipe = Recipe.load("mnist_dynamic_iwae").replace(objective=objective)
+    optimizer = {"class_name": "Adam", "config": {"learning_rate": 2e-3, "ema_momentum": 0.9995}}
+    recipe = Recipe.load("mnist_dynamic_iwae").replace(objective=objective, optimizer=optimizer)
     model = recipe.build_model(images.shape[1:])
     model.initialize_from_data(images[:BATCH])
     model.compile(recipe_optimizer(recipe, len(images) // BATCH))
@@ -102,7 +103,6 @@ def with_pytorch(images, samples, threads):
     import torch
     from torch import nn
     from torch.nn.functional import softplus
-    from torch.nn.utils.parametrizations import weight_norm
 
     torch.set_num_threads(threads)
     pixels = images[0].size
@@ -110,9 +110,8 @@ def with_pytorch(images, samples, threads):
         nn.Linear(pixels, 200), nn.ELU(), nn.Linear(200, 200), nn.ELU(), nn.Linear(200, 2 * LATENT)
     )
     decoder = nn.Sequential(
-        weight_norm(nn.Linear(LATENT, 200)), nn.ELU(),
-        weight_norm(nn.Linear(200, 200)), nn.ELU(), weight_norm(nn.Linear(200, pixels)),
-    )  # fmt: skip
+        nn.Linear(LATENT, 200), nn.ELU(), nn.Linear(200, 200), nn.ELU(), nn.Linear(200, pixels)
+    )
     weights = [*encoder.parameters(), *decoder.parameters()]
     averages = [weight.detach().clone() for weight in weights]
     optimizer = torch.optim.Adam(weights, 2e-3)

@@ -173,6 +173,51 @@ def scan(step, carry, inputs, dtype="float32"):
     return carry, outputs.stack()
 
 
+def map_recomputed(function, parts):
+    """`function(parts[i])` for i = 0, 1, ..., stacked; nothing in it is kept for the gradient.
+
+    The parts are computed one after the other, and each again in the backward pass, so that memory
+    holds what one of them needs. On TensorFlow `keras.remat` does not work within `keras.ops.map`.
+
+    Args:
+        function: function of a tensor to a tensor, which draws no noise of its own: it would be
+            other noise in the backward pass.
+        parts: tensor with one more axis than `function` takes.
+    """
+    if BACKEND == "jax":
+        return keras.ops.map(keras.remat(function), parts)
+    return _map_recomputed(function, tf.convert_to_tensor(parts))
+
+
+def _map_recomputed(function, parts):
+    @tf.custom_gradient
+    def run(parts):
+        values = tf.map_fn(function, parts, parallel_iterations=1)
+
+        def gradient(upstream, variables=()):
+            def add(i, sums, slopes):
+                part = parts[i]
+                with tf.GradientTape() as tape:
+                    tape.watch(part)
+                    value = function(part)
+                sources = [part, *variables]
+                slope, *more = tape.gradient(value, sources, upstream[i], "zero")
+                sums = [total + one for total, one in zip(sums, more, strict=True)]
+                return i + 1, sums, slopes.write(i, slope)
+
+            count = tf.shape(parts)[0]
+            nothing = [tf.zeros_like(variable) for variable in variables]
+            start = 0, nothing, tf.TensorArray(parts.dtype, count)
+            _, sums, slopes = tf.while_loop(
+                lambda i, *_: i < count, add, start, parallel_iterations=1
+            )
+            return slopes.stack(), sums
+
+        return values, gradient
+
+    return run(parts)
+
+
 def on_host(function, tensors, like):
     """`function` of the tensors as NumPy arrays, run by Python at each step of a compiled loop.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.gradients import gradient
+from tests.gradients import gradient, randomise, weight_gradients
 from tests.tiny import numpy_of, tiny_model
 from vlae_tf.backend import tfd
 from vlae_tf.distributions import DiagonalGaussian
@@ -186,6 +186,58 @@ def test_the_encoder_has_the_gradient_of_tfp(estimator):
 
     expected = gradient(loss, [LOC, LOG_SCALE])
     np.testing.assert_allclose(gradients(rows, estimator)[:2], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("estimator", ["iwae", "dreg", "stl"])
+def test_chunks_change_neither_value_nor_gradient(estimator):
+    images = np.random.default_rng(0).integers(0, 2, (3, 2, 3, 1)).astype("float32")
+
+    def found(chunk):
+        objective = ImportanceWeightedELBO(4, estimator, chunk)
+        model = randomise(tiny_model((2, 3, 1), 2, objective=objective))
+        start = numpy_of(objective.seed_generator.state.value)
+
+        def terms_of():
+            return objective(images, model=model, training=True)
+
+        slopes = weight_gradients(model, lambda: terms_of()["loss"])
+        objective.seed_generator.state.assign(start)
+        values = terms_of()
+        return {name: numpy_of(value) for name, value in values.items()}, list(slopes.values())
+
+    values, slopes = found(None)
+    for chunk in (1, 2):
+        others, other_slopes = found(chunk)
+        for name, value in values.items():
+            np.testing.assert_allclose(others[name], value, rtol=1e-5, atol=1e-5)
+        for one, other in zip(slopes, other_slopes, strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+    assert sum(np.abs(slope).max() > 1e-3 for slope in slopes) > len(slopes) / 2
+
+
+def test_a_model_with_chunks_trains_compiled():
+    images = np.random.default_rng(0).integers(0, 2, (6, 2, 3, 1)).astype("uint8")
+
+    def weights(chunk):
+        objective = ImportanceWeightedELBO(4, "dreg", chunk)
+        model = randomise(tiny_model((2, 3, 1), 2, objective=objective))
+        model.compile(keras.optimizers.SGD(0.01))
+        model.fit(images, batch_size=3, epochs=1, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    for one, other in zip(weights(None), weights(2), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [0, 3, 8, 1.5, True])
+def test_chunks_that_do_not_divide_the_samples_are_refused(chunk):
+    with pytest.raises(ValueError, match=f"`chunk` must be .* Received: chunk={chunk}"):
+        ImportanceWeightedELBO(4, chunk=chunk)
+
+
+def test_chunks_refuse_networks_that_draw_noise():
+    with pytest.raises(ValueError, match="`chunk` decodes again .* `decoder` must draw no noise"):
+        tiny_model((2, 3, 1), 2, dropout=0.5, objective=ImportanceWeightedELBO(4, chunk=2))
 
 
 @pytest.mark.parametrize("samples", [0, -1, 1.5, True, None])

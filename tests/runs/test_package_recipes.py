@@ -43,10 +43,15 @@ def test_every_recipe_can_be_shipped_with_its_settings():
     relatives = ("_iwae", "_ladder", "_sequential", *INFERENCE)
     for name in Recipe.names():
         recipe = Recipe.load(name)
-        fully_connected = any(part in name for part in relatives)
-        assert recipe.optimizer["class_name"] == ("Adam" if fully_connected else "Adamax")
-        expected = {"alpha": 0.05} if fully_connected else {"warmup_steps": 500}
-        assert recipe.schedule == {"class_name": "CosineDecay", "config": expected}
+        assert recipe.schedule["class_name"] == "CosineDecay"
+        if name.startswith("mnist_dynamic_iwae"):
+            alpha = 0.4 if name.endswith("_5") else 0.02
+            expected = ("Muon", {"alpha": alpha, "warmup_steps": 500})
+        elif any(part in name for part in relatives):
+            expected = ("Adam", {"alpha": 0.05})
+        else:
+            expected = ("Adamax", {"warmup_steps": 500})
+        assert (recipe.optimizer["class_name"], recipe.schedule["config"]) == expected
 
 
 @pytest.mark.parametrize("name", Recipe.names())
@@ -70,6 +75,30 @@ def test_controls_of_the_ladders_differ_by_what_they_control():
     assert one.model["latent_dim"] == mixture.model["latent_dim"]
     clusters = [config(recipe, "prior_family")["components"] for recipe in (mixture, one)]
     assert clusters == [25, 25]
+
+
+def test_importance_weighted_recipes_differ_by_what_they_compare():
+    """Each goes on from a run of its own objective with 5 samples, two of them from the same."""
+    base = Recipe.load("mnist_dynamic_iwae")
+    assert base.differences(Recipe.load("mnist_dynamic_iwae_dreg")) == ["objective"]
+    for ending in ("_elbo", "_2_layers"):
+        other = Recipe.load(f"mnist_dynamic_iwae{ending}")
+        changed = {"objective"} if ending == "_elbo" else {"model", "epochs"}
+        assert set(base.differences(other)) == changed | {"initial_weights"}
+    for ending in ("", "_elbo", "_2_layers"):
+        first, then = (Recipe.load(f"mnist_dynamic_iwae{ending}{end}") for end in ("_5", ""))
+        changed = {"objective", "epochs", "optimizer", "schedule", "initial_weights"}
+        assert set(first.differences(then)) == changed
+        assert first.objective["class_name"] == then.objective["class_name"]
+        samples = [recipe.objective["config"]["samples"] for recipe in (first, then)]
+        assert samples == [5, 50]
+        assert then.initial_weights == f"runs/mnist_dynamic_iwae{ending}_5/model.weights.h5"
+
+
+def test_mutual_divergence_recipes_differ_by_their_objective_alone():
+    base = Recipe.load("mnist_dynamic_mae")
+    for ending in ("_elbo", "_free_bits"):
+        assert base.differences(Recipe.load(f"mnist_dynamic_mae{ending}")) == ["objective"]
 
 
 def test_laplace_recipes_differ_by_their_posterior_alone():

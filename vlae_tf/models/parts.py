@@ -36,7 +36,7 @@ def check_parts(model):
                     f"Received: {name}.{argument}={getattr(part, argument)}"
                 )
     check_rungs_agree(model)
-    model.objective.check_decoder(model.decoder)
+    model.objective.check_networks(model.decoder, model.likelihood_family)
     model.posterior_family.check(model)
 
 

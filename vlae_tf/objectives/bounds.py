@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from keras import ops
 
+from vlae_tf.backend import map_recomputed
+
 
 class Weights(NamedTuple):
     """What `log_weights` gives.
@@ -44,7 +46,7 @@ def draw_code(posterior, prior, noise):
     return code, log_q - prior.log_prob(code)
 
 
-def log_weights(model, images, noise, posterior=None, training=False):
+def log_weights(model, images, noise, posterior=None, training=False, chunk=None):
     """log w of images at given noise: the terms of every bound on log p(x).
 
         log w = log p(x | z) + log p(z) - log q(z | x),    z = posterior.from_noise(noise)
@@ -59,6 +61,9 @@ def log_weights(model, images, noise, posterior=None, training=False):
         noise: standard normal noise, `(samples, batch, latent_dim)`.
         posterior: posterior of the images; `model.posterior(images)` unless given.
         training: whether the networks run as in training.
+        chunk: number of codes of an image that are decoded at once, a divisor of their number; all
+            of them unless given. The gradient then decodes each chunk again, so that memory holds
+            one of them; the networks must not draw noise of their own.
 
     Returns:
         `Weights`: `code`, `reconstruction` and `kl`.
@@ -89,10 +94,10 @@ def log_weights(model, images, noise, posterior=None, training=False):
     if posterior is None:
         posterior = model.posterior(images, training=training)
     code, kl = draw_code(posterior, model.prior(), noise)
-    return Weights(code, log_likelihood(model, images, code, training), kl)
+    return Weights(code, log_likelihood(model, images, code, training, chunk), kl)
 
 
-def log_likelihood(model, images, code, training=False):
+def log_likelihood(model, images, code, training=False, chunk=None):
     """log p(x | z) of images at codes, nats.
 
     Args:
@@ -100,10 +105,15 @@ def log_likelihood(model, images, code, training=False):
         images: images, float32 `(batch, *image_shape)`.
         code: codes of each image, `(samples, batch, latent_dim)`.
         training: whether the networks run as in training.
+        chunk: as in `log_weights`.
 
     Returns:
         Nats, `(samples, batch)`.
     """
+    if chunk is not None and chunk != code.shape[0]:
+        parts = ops.reshape(code, (-1, chunk, ops.shape(code)[1], code.shape[-1]))
+        log_prob = map_recomputed(lambda part: log_likelihood(model, images, part, training), parts)
+        return ops.reshape(log_prob, (code.shape[0], -1))
     # Every pair is a row, the images varying fastest.
     samples = code.shape[0] or ops.shape(code)[0]
     rows = ops.reshape(code, (-1, code.shape[-1]))

@@ -3,7 +3,7 @@ import math
 import keras
 from keras import ops
 
-from vlae_tf.checks import check_choice, check_integer, check_seed
+from vlae_tf.checks import check_choice, check_integer, check_seed, refuse
 from vlae_tf.noise import batch_normal
 from vlae_tf.objectives.bounds import Weights, log_likelihood, log_weights
 from vlae_tf.objectives.objective import Objective
@@ -35,6 +35,9 @@ class ImportanceWeightedELBO(Objective):
         samples: number of codes K for each image. The decoder sees K times the batch, so memory
             grows with K.
         estimator: "iwae", "dreg" or "stl".
+        chunk: number of codes of an image that are decoded at once, a divisor of `samples`; None
+            for all of them. With it memory holds one chunk whatever K is, and a step decodes each
+            code twice. Neither the value nor the gradient changes, but for rounding.
         seed: seed of the codes.
 
     Call arguments: `images` `(batch, height, width, channels)`; `model`, a `VAE`; `training`.
@@ -42,9 +45,10 @@ class ImportanceWeightedELBO(Objective):
     `kl`, `(batch,)`, all in nats; the last three are means over the K codes.
 
     Raises:
-        ValueError: for an unknown estimator, `samples` below 1, or "dreg" and "stl" with a
-            posterior whose parameters cannot be held constant, such as a flow or one of several
-            layers.
+        ValueError: for an unknown estimator, `samples` below 1, a `chunk` that does not divide
+            them, or "dreg" and "stl" with a posterior whose parameters cannot be held constant,
+            such as a flow or one of several layers; and for a `chunk` with a decoder or likelihood
+            that draws noise of its own, such as dropout.
 
     Example:
         >>> import keras, vlae_tf
@@ -68,10 +72,15 @@ class ImportanceWeightedELBO(Objective):
 
     terms = {**Objective.terms, "bound": "nats"}
 
-    def __init__(self, samples=50, estimator="iwae", seed=0, **kwargs):
+    def __init__(self, samples=50, estimator="iwae", chunk=None, seed=0, **kwargs):
         super().__init__(**kwargs)
         self.samples = check_integer(samples, "samples", least=1)
         self.estimator = check_choice(estimator, "estimator", _ESTIMATORS)
+        if chunk is not None:
+            chunk = check_integer(chunk, "chunk", least=1)
+            if self.samples % chunk:
+                refuse("chunk", f"a divisor of `samples`, {self.samples}", chunk)
+        self.chunk = chunk
         self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.built = True
@@ -87,11 +96,22 @@ class ImportanceWeightedELBO(Objective):
                 f"so they must be tensors; other posteriors take 'iwae'. {error}"
             ) from error
 
+    def check_networks(self, decoder, likelihood_family):
+        if self.chunk is None:
+            return
+        for name, layer in ("decoder", decoder), ("likelihood_family", likelihood_family):
+            # What draws noise holds the state of its generator.
+            if any(variable.name == "seed_generator_state" for variable in layer.variables):
+                raise ValueError(
+                    f"`chunk` decodes again for the gradient, so `{name}` must draw no noise of "
+                    f"its own, as dropout does. Received: chunk={self.chunk}, {name}={layer}"
+                )
+
     def call(self, images, model, training=False):
         posterior = model.posterior(images, training=training)
         shape = (self.samples, ops.shape(images)[0], model.latent_dim)
         noise = batch_normal(shape, self.seed_generator, axis=1)
-        weights = log_weights(model, images, noise, posterior, training)
+        weights = log_weights(model, images, noise, posterior, training, self.chunk)
         total = ops.logsumexp(weights.log_w, axis=0)
         bound = total - math.log(self.samples)
         loss = -ops.mean(bound)
@@ -102,7 +122,7 @@ class ImportanceWeightedELBO(Objective):
                 # The same codes, with a gradient that is multiplied by the shares once more.
                 fixed = ops.stop_gradient(code)
                 code = fixed + shares[..., None] * (code - fixed)
-                reconstruction = log_likelihood(model, images, code, training)
+                reconstruction = log_likelihood(model, images, code, training, self.chunk)
             kl = posterior.detached().log_prob(code) - model.prior().log_prob(code)
             log_w = Weights(code, reconstruction, kl).log_w
             surrogate = -ops.mean(ops.sum(shares * log_w, axis=0))

@@ -40,8 +40,8 @@ class Objective(ConfiguredLayer):
             posterior, prior: the model's distributions, a `CodeDistribution` each.
         """
 
-    def check_decoder(self, decoder):
-        """Raises a `ValueError` if the decoder lacks what the objective needs; called when the
+    def check_networks(self, decoder, likelihood_family):
+        """Raises a `ValueError` if one of them lacks what the objective needs; called when the
         model is built."""
 
     def call(self, images, model, training=False):

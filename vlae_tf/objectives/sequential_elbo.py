@@ -52,7 +52,7 @@ class SequentialELBO(Objective):
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.built = True
 
-    def check_decoder(self, decoder):
+    def check_networks(self, decoder, likelihood_family):
         if not callable(getattr(decoder, "chain", None)):
             raise ValueError(
                 "`SequentialELBO` needs a decoder in steps, such as `ChainDecoder`. "
