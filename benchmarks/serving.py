@@ -80,6 +80,9 @@ def main():
                 at_once(rest_address, arguments.entry)
                 mutants(grpc_address, rest_address, arguments.entry, arguments.mutants)
             time.sleep(15)
+            # AnyIO ends threads that were idle for ten seconds, at the next request.
+            with serving.Client(rest_address, arguments.entry) as model:
+                model.about()
             after = server.memory_info().rss, server.num_threads()
             for name, old, new in zip(("bytes", "threads"), before, after, strict=True):
                 CONSOLE.print(f"server's {name}: {old:,} before, {new:,} after")
