@@ -2,9 +2,10 @@
 
     python benchmarks/epochs.py [--fits 40] [--seconds 1.0]
 
-All take turns, with a small network: `fit` from an array and from a `tf.data.Dataset`, and Keras'
-own `fit`, whose epochs end when TensorFlow's autotuner wakes. What comes after the last step tells
-the three apart on a busy machine too.
+All take turns, with a small network: `fit` from an array and from a `tf.data.Dataset`, Keras' own
+`fit`, whose epochs end when TensorFlow's autotuner wakes, and the steps themselves, against those
+before and after: what the machine does to any of them. Processor time, and what comes after the
+last step, tell them apart on a busy machine too.
 """
 
 import argparse
@@ -63,11 +64,11 @@ def main():
         keras.Model.fit(model, images, batch_size=BATCH, **options)
 
     def seconds(run, images):
-        """How long a call takes, and how much of it comes after its last step."""
-        start = time.perf_counter()
+        """How long a call takes, its processor time, and what comes after its last step."""
+        start, used = time.perf_counter(), time.process_time()
         run(images)
-        end = time.perf_counter()
-        return end - start, end - last.time if run != steps_alone else 0.0
+        end, used = time.perf_counter(), time.process_time() - used
+        return np.array([end - start, used, end - last.time if run != steps_alone else 0.0])
 
     for run in (steps_alone, fit, fit_dataset, keras_alone):
         run(one)
@@ -79,27 +80,29 @@ def main():
         "fit, array": fit,
         "fit, tf.data.Dataset": fit_dataset,
         "Keras alone, array": keras_alone,
+        "the steps alone": steps_alone,
     }
-    ratios, rests = ({name: [] for name in kinds} for _ in range(2))
+    measured = {name: [] for name in kinds}
+    after = seconds(steps_alone, images)
     for _ in track(range(arguments.fits), "Measuring"):
         for name, run in kinds.items():
-            before, (measured, rest) = seconds(steps_alone, images)[0], seconds(run, images)
-            after = seconds(steps_alone, images)[0]
-            ratios[name].append(2 * measured / (before + after))
-            rests[name].append(rest)
+            before, (wall, used, rest) = after, seconds(run, images)
+            after = seconds(steps_alone, images)
+            alone = (before + after) / 2
+            measured[name].append((wall / alone[0], used / alone[1], 1e3 * rest))
 
-    table = Table("call", "times the steps alone", "more than 1.1", "after the last step, ms")
-    for name in kinds:
-        late = sum(ratio > 1.1 for ratio in ratios[name])
-        table.add_row(
-            name,
-            summary(ratios[name], 2),
-            f"{late} of {arguments.fits}",
-            summary(1e3 * np.array(rests[name]), 0),
-        )
+    table = Table("call", "times the steps alone", "in processor time", "after the last step, ms")
+    for name, rows in measured.items():
+        walls, used, rests = np.transpose(rows)
+        table.add_row(name, above(walls), above(used), summary(rests, 0))
     console = Console()
     console.print(table)
     console.print(f"Quartiles and the longest; {len(images) // BATCH} steps of {BATCH} images.")
+
+
+def above(ratios):
+    """The summary of ratios, and how many of them are above 1.1."""
+    return f"{summary(ratios, 2)} ({np.sum(ratios > 1.1)} above 1.1)"
 
 
 def summary(values, digits):

@@ -110,12 +110,25 @@ def set_apart(tensor):
     return tf.ensure_shape(tensor, tensor.shape) if BACKEND == "tensorflow" else tensor
 
 
+def after(upstream, tensor):
+    """`tensor`, for the gradient: what is computed of it waits for `upstream`.
+
+    TensorFlow's executor runs whatever it can. It would make the gradient's numbers right after the
+    forward pass, and keep them in the place of the smaller ones that they are made of.
+    """
+    if BACKEND == "jax":
+        return tensor
+    with tf.control_dependencies([upstream]):
+        return tf.identity(tensor)
+
+
 def kept_at_random(tensor, rate, seed):
-    """A tensor's mask of dropout: 0 with probability `rate`, rounded to a multiple of 2^-16, and
-    else what makes its mean 1.
+    """Which numbers of a tensor dropout keeps, booleans, and what by: the mean stays as it is.
+
+    They are dropped with probability `rate`, rounded to a multiple of 2^-16.
 
     Args:
-        tensor: what the mask is for, whose shape and dtype it has.
+        tensor: what the booleans are for, whose shape they have.
         rate: probability, below 1.
         seed: two integers, a state of a `keras.random.SeedGenerator`.
     """
@@ -130,8 +143,7 @@ def kept_at_random(tensor, rate, seed):
         )
         bits = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:size]
         bits = tf.reshape(bits, tf.shape(tensor))
-    kept = keras.ops.cast(keras.ops.cast(bits, "int32") >= threshold, tensor.dtype)
-    return kept * keras.ops.cast(1.0 / (1.0 - threshold / 2**16), tensor.dtype)
+    return keras.ops.cast(bits, "int32") >= threshold, 1.0 / (1.0 - threshold / 2**16)
 
 
 def unshare(variables):

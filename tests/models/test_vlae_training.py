@@ -381,3 +381,20 @@ def test_weights_of_single_images_are_refused(tiny_vlae, images):
         model.fit(images, validation_data=(images, images, one), verbose=0)
     with pytest.raises(ValueError, match="`class_weight` must be None"):
         model.fit(images, class_weight={0: 1.0})
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="counts traces of a tf.function")
+def test_the_first_batch_traces_the_step_once():
+    # A second graph, the one that makes the optimiser's variables, would stay in memory.
+    model = tiny_control()
+    model.compile("adam")
+    traces, train_step = [], model.train_step
+
+    def counted(data):
+        traces.append(1)
+        return train_step(data)
+
+    model.train_step = counted
+    for _ in range(2):
+        model.train_on_batch(np.zeros((2, *model.image_shape), "uint8"))
+    assert len(traces) == 1

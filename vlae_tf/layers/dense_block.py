@@ -83,12 +83,12 @@ class DenseBlock(CompositeLayer):
         self._output.build((*place, channels))
 
     def call(self, inputs, training=False):
-        h = inputs if self._resize is None else self._resize(elu(inputs))
+        h = inputs if self._resize is None else self._resize(elu(inputs, training))
         # What is there already need not go through the activation again in each step.
-        activated = elu(h)
+        activated = elu(h, training)
         for convolution in self._convolutions:
             added = self._dropped(convolution(activated), training)
-            activated = ops.concatenate([activated, elu(added)], axis=-1)
+            activated = ops.concatenate([activated, elu(added, training)], axis=-1)
         return self._output(activated)
 
     def compute_output_shape(self, input_shape):

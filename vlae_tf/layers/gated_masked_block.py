@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from vlae_tf.layers.activations import elu, gate_halves, sigmoid
+from vlae_tf.layers.activations import elu, gate
 from vlae_tf.layers.composite_layer import CompositeLayer
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
@@ -61,14 +61,13 @@ class GatedMaskedBlock(CompositeLayer):
             self._second_condition.build(conditioning_shape)
 
     def call(self, inputs, conditioning=None, training=False, cache=None):
-        h = self._first(elu(inputs), cache=cache)
+        h = self._first(elu(inputs, training), cache=cache)
         if conditioning is not None:
             h = h + self._first_condition(conditioning, cache=cache)
         h = self._second(self._dropped(ops.elu(h), training), cache=cache)
         if conditioning is not None:
             h = h + self._second_condition(conditioning, cache=cache)
-        a, b = gate_halves(h, self.groups)
-        return inputs + a * sigmoid(b)
+        return inputs + gate(h, self.groups, training=training)
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return inputs_shape

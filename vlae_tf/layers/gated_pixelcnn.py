@@ -107,4 +107,4 @@ class GatedPixelCNN(StackedPixelCNN):
             vertical, horizontal = block(
                 vertical, horizontal, conditioning, training=training, cache=ahead
             )
-        return self._output(elu(horizontal), cache=cache)
+        return self._output(elu(horizontal, training), cache=cache)

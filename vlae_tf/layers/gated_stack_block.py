@@ -1,8 +1,7 @@
 import keras
-from keras import ops
 
 from vlae_tf.checks import check_pair
-from vlae_tf.layers.activations import gate_halves, sigmoid
+from vlae_tf.layers.activations import gate
 from vlae_tf.layers.composite_layer import CompositeLayer
 from vlae_tf.layers.conv2d import Conv2D
 from vlae_tf.layers.masked_conv2d import MaskedConv2D, pointwise
@@ -87,12 +86,9 @@ class GatedStackBlock(CompositeLayer):
             if cache is not None:
                 conditioning = cache.delay(conditioning, cache.lead)
             horizontal = horizontal + self._horizontal_condition(conditioning, cache=here)
-        return _gate(vertical), skip + self._output(_gate(horizontal, self.groups), cache=here)
+        horizontal = gate(horizontal, self.groups, bounded=True, training=training)
+        vertical = gate(vertical, bounded=True, training=training)
+        return vertical, skip + self._output(horizontal, cache=here)
 
     def compute_output_shape(self, vertical_shape, horizontal_shape, conditioning_shape=None):
         return vertical_shape, horizontal_shape
-
-
-def _gate(maps, groups=1):
-    a, b = gate_halves(maps, groups)
-    return ops.tanh(a) * sigmoid(b)

@@ -78,4 +78,4 @@ class LocalPixelCNN(StackedPixelCNN):
             h = h + self._condition(conditioning, cache=cache)
         for block in self._blocks:
             h = block(h, conditioning, training=training, cache=cache)
-        return self._output(elu(h), cache=cache)
+        return self._output(elu(h, training), cache=cache)

@@ -76,7 +76,7 @@ class ResidualBlock(CompositeLayer):
             self._skip.build(input_shape)
 
     def call(self, inputs, training=False, cache=None):
-        h = self._dropped(ops.elu(self._first(elu(inputs), cache=cache)), training)
+        h = self._dropped(ops.elu(self._first(elu(inputs, training), cache=cache)), training)
         skip = inputs if self._skip is None else self._skip(inputs, cache=cache)
         return skip + self._second(h, cache=cache)
 

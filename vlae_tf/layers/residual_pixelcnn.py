@@ -108,11 +108,11 @@ class ResidualPixelCNN(CompositeLayer):
             h = h + self._condition(conditioning, cache=cache)
         pointwise = iter(self._pointwise)
         for count in range(2, self.depth + 1):
-            h = h + self._masked[0 if self.tied else count - 2](elu(h), cache=cache)
+            h = h + self._masked[0 if self.tied else count - 2](elu(h, training), cache=cache)
             if count % 2 == 0 and count < self.depth:
                 for _ in range(self.pointwise_blocks):
                     h = next(pointwise)(h, training=training, cache=cache)
-        return self._output(elu(h), cache=cache)
+        return self._output(elu(h, training), cache=cache)
 
     def compute_output_shape(self, inputs_shape, conditioning_shape=None):
         return (*inputs_shape[:-1], self.output_channels)

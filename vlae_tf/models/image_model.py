@@ -83,8 +83,7 @@ class ImageModel(keras.Model):
             arguments["validation_data"] = self._images(validation)
         self._direct(arguments.get("callbacks"))
         if self.compiled:
-            # TensorFlow would trace the step twice, the first time to make these variables.
-            self.optimizer.build(self.trainable_variables)
+            self._build_optimizer()
             unshare(self.optimizer.variables)
         history = super().fit(**_with_progress(prompt_arguments(self, arguments)))
         self._warn_of_nan(history.history)
@@ -104,6 +103,8 @@ class ImageModel(keras.Model):
         return super().predict(**prompt_arguments(self, arguments))
 
     def train_on_batch(self, x, *args, **kwargs):
+        if self.compiled:
+            self._build_optimizer()
         return super().train_on_batch(**self._arguments("train_on_batch", x, args, kwargs))
 
     def test_on_batch(self, x, *args, **kwargs):
@@ -144,6 +145,12 @@ class ImageModel(keras.Model):
                 ", ".join(bad),
                 self.levels - 1,
             )
+
+    def _build_optimizer(self):
+        # TensorFlow would trace the step twice, the first time to make the optimiser's variables,
+        # and keep both graphs.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def train_step(self, *arguments):
         return step_figures(super().train_step(*arguments))

@@ -156,7 +156,7 @@ class _Redraw(CompositeLayer):
         h = self._merge(h, training=training)
         for block in self._up:
             h = block(h, training=training) + kept.pop()
-        new, mask = ops.split(self._last(elu(h)), 2, axis=-1)
+        new, mask = ops.split(self._last(elu(h, training)), 2, axis=-1)
         mask = ops.sigmoid(mask)
         return mask * new + (1.0 - mask) * maps
 

@@ -124,7 +124,7 @@ class ResNetDecoder(CompositeLayer):
             h = ops.reshape(h, (-1, *self._smallest))
         for block in self._blocks:
             h = block(h, training=training)
-        return ops.elu(self._last(elu(h)))
+        return ops.elu(self._last(elu(h, training)))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.image_shape[:2], self.maps)

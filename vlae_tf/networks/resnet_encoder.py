@@ -87,7 +87,7 @@ class ResNetEncoder(CompositeLayer):
         h = self._first(inputs)
         for block in self._blocks:
             h = block(h, training=training)
-        h = ops.reshape(elu(h), (-1, self._size))
+        h = ops.reshape(elu(h, training), (-1, self._size))
         if self._dense is None:
             return h
         return ops.elu(self._dense(self._dropped(h, training)))
