@@ -184,7 +184,7 @@ _SYSTEMS = (
         "An importance-weighted autoencoder (Burda et al., ICLR 2016)",
     ),
     ("objective", InfoELBO, "An InfoVAE (Zhao et al., AAAI 2019)"),
-    ("objective", MutualPosteriorDivergenceELBO, "A MAE (Ma et al., ICLR 2019)"),
+    ("objective", MutualPosteriorDivergenceELBO, "An MAE (Ma et al., ICLR 2019)"),
 )
 
 
