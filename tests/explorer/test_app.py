@@ -26,6 +26,7 @@ def test_page_and_files(port):
     for path, words in (("/", "<title>"), ("/explorer.js", "use strict"), ("/explorer.css", "{")):
         status, text = ask(port, path, method="GET")
         assert status == 200 and words in text
+        assert ask(port, path, method="HEAD") == (200, "")
     page = ask(port, "/", method="GET")[1]
     assert "http://" not in page and "https://" not in page
 

@@ -131,6 +131,7 @@ def serve(
     import logging
     import os
     import signal
+    import sys
     import threading
 
     from vlae_tf import serving
@@ -159,9 +160,11 @@ def serve(
         soft_wrap=True,
     )
     ended.wait()
-    if not server.stop(grace_seconds):
-        # What is being computed would keep the process.
-        os._exit(0)
+    server.stop(grace_seconds)
+    # What is still being computed would keep the process, and TensorFlow's own end takes seconds.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 @app.command()

@@ -53,7 +53,7 @@ def explorer_app(models, hosts):
         if host not in hosts or (origin is not None and origin != f"http://{host}"):
             return _told("This page answers on this machine alone", 403)
         path = request.url.path
-        if request.method == "GET":
+        if request.method in ("GET", "HEAD"):
             if path not in _FILES:
                 return _told(f"There is no page {path[:80]!r}", 404)
             return FileResponse(_STATIC / _FILES[path], headers=_HEADERS)
