@@ -162,7 +162,7 @@ OBJECTIVES = {
     ),
     "ImportanceWeightedELBO": (
         objectives.ImportanceWeightedELBO,
-        {"samples": 3, "estimator": "dreg", "seed": 5},
+        {"samples": 3, "estimator": "dreg", "chunk": 1, "seed": 5},
     ),
     "InfoELBO": (
         objectives.InfoELBO,
