@@ -315,6 +315,8 @@ def test_full_disk_is_one_line_that_names_the_file(
     with eagerly():
         train(recipe, tmp_path / "run", verbose=0)
     assert (tmp_path / "run" / "model.weights.h5").is_file()
+
+
 # === The images of a run ===
 
 

@@ -60,9 +60,7 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
                 "images × samples": f"{number_of_images(block, metrics)} × "
                 + number_of_samples(block),
                 f"NLL ({name})": with_error(block, metrics),
-                f"less than the first ({name})": _difference(
-                    paths[0], folder, block, metrics
-                ),
+                f"less than the first ({name})": _difference(paths[0], folder, block, metrics),
                 "-ELBO": rounded(-block["elbo"], metrics),
                 "KL (nats)": f"{block['kl']:.2f}",
                 "active units": block.get("active_units", "-"),

@@ -22,9 +22,7 @@ class ConfiguredLayer(keras.layers.Layer):
 
     def get_config(self):
         order = type(self).__mro__
-        classes = [
-            cls for cls in order[: order.index(ConfiguredLayer)] if "__init__" in vars(cls)
-        ]
+        classes = [cls for cls in order[: order.index(ConfiguredLayer)] if "__init__" in vars(cls)]
         arguments = [_arguments(cls) for cls in classes]
         missing = [name for name in sum(arguments[:1], []) if not hasattr(self, name)]
         if missing:
