@@ -33,6 +33,7 @@ def test_forward_and_inverse_undo_each_other(size, steps, mean_only):
     code = flow.from_noise(x)
     assert np.max(np.abs(code - x)) > 0.1
     np.testing.assert_allclose(flow.bijector.inverse(np.asarray(code)), x, atol=1e-4)
+    np.testing.assert_allclose(flow.to_noise(np.asarray(code)), x, atol=1e-4)
     np.testing.assert_allclose(flow.from_noise(flow.bijector.inverse(x)), x, atol=1e-4)
 
 

@@ -130,6 +130,17 @@ def test_noise_decides_the_code_and_its_density(case):
     np.testing.assert_allclose(numpy_of(code)[1], numpy_of(alone), rtol=1e-4, atol=1e-5)
 
 
+def test_each_code_has_its_density_under_each_member(case):
+    distribution, rows = case
+    codes = np.random.default_rng(3).normal(size=(5, SIZE)).astype("float32")
+    each = numpy_of(distribution.log_prob_of_each(ops.convert_to_tensor(codes)))
+    assert each.shape == (5, ROWS if rows else 1)
+    for code, densities in zip(codes, each, strict=True):
+        of_all = np.broadcast_to(code, (ROWS, SIZE)).copy()
+        expected = numpy_of(distribution.log_prob(ops.convert_to_tensor(of_all)))
+        np.testing.assert_allclose(densities, expected[: len(densities)], rtol=1e-4, atol=1e-4)
+
+
 def test_rows_do_not_mix(case):
     distribution, _ = case
     other = NOISE.copy()

@@ -60,14 +60,23 @@ class AutoregressiveFlow(CodeDistribution, tfd.TransformedDistribution):
 
     def log_prob_terms(self, code):
         """The terms `(batch, d)` that sum to `log_prob(code)`, one per dimension of the noise."""
-        terms = 0.0
+        noise, log_scales = self._inverted(code)
+        return self.distribution.distribution.log_prob(noise) - log_scales
+
+    def to_noise(self, code):
+        """The standard normal noise of which `from_noise` makes this code."""
+        return self._inverted(code)[0]
+
+    def _inverted(self, code):
+        """The noise of a code, and for each dimension the sum of the steps' log-scales."""
+        log_scales = 0.0
         for step in reversed(self._steps):
             shift, log_scale = step(code)
             code = code - shift
             if log_scale is not None:
                 code = code * ops.exp(-log_scale)
-                terms = terms - log_scale
-        return terms + self.distribution.distribution.log_prob(code)
+                log_scales = log_scales + log_scale
+        return code, log_scales
 
     def _log_prob(self, code):
         # TFP's own way would run every step twice: for the inverse and for its determinant.

@@ -43,6 +43,17 @@ class CodeDistribution:
         code = self.from_noise(noise)
         return code, self.log_prob(code)
 
+    def log_prob_of_each(self, codes):
+        """The log-density of every code under every member of the batch, in nats.
+
+        Args:
+            codes: `(n, d)`.
+
+        Returns:
+            `(n, batch)`.
+        """
+        return self.log_prob(ops.expand_dims(codes, 1))
+
     def center(self):
         """The one code that stands for the distribution: the code at zero noise.
 

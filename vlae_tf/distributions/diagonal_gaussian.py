@@ -1,3 +1,5 @@
+from keras import ops
+
 from vlae_tf.backend import full_precision, tfd, tfp
 from vlae_tf.distributions.code_distribution import CodeDistribution
 
@@ -37,6 +39,19 @@ class DiagonalGaussian(CodeDistribution, tfd.Independent):
     def log_prob_terms(self, code):
         """The terms `(batch, d)` that sum to `log_prob(code)`."""
         return self.distribution.log_prob(code)
+
+    def log_prob_of_each(self, codes):
+        """The log-density of every code under every member of the batch, `(n, batch)`, in nats.
+
+        By two products of matrices, so that there is no array of codes x batch x dimensions. What
+        cancels leaves about 1e-3 nats in float32 where the deviations are near 0.05.
+        """
+        loc, scale = self.distribution.loc, self.distribution.scale
+        inverse = 1.0 / ops.square(scale)
+        squares = ops.matmul(ops.square(codes), ops.transpose(inverse))
+        products = ops.matmul(codes, ops.transpose(loc * inverse))
+        constants = self.log_prob(ops.zeros_like(loc))
+        return constants + products - 0.5 * squares
 
     def from_noise(self, noise):
         """The code at standard normal noise: `loc + scale * noise`."""
