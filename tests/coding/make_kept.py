@@ -12,7 +12,13 @@ from tests.tiny import random_images
 from vlae_tf.coding import Coder, ImageWriter
 
 KEPT = pathlib.Path(__file__).with_name("kept")
-METHODS = ("codebook", "bits-back", "lossy")
+# Of each file: method and bits of the book.
+FILES = {
+    "codebook": ("codebook", 6),
+    "codebook-20": ("codebook", 20),
+    "bits-back": ("bits-back", 6),
+    "lossy": ("lossy", 6),
+}
 
 
 def main():
@@ -23,9 +29,9 @@ def main():
         entry = write_entry(model, KEPT / name)
         images = random_images(20, model.image_shape, model.levels, seed=3)
         np.save(entry / "images.npy", images)
-        for method in METHODS:
-            coder = Coder(entry, method, codebook_bits=6, block_size=8, candidates=16)
-            with ImageWriter(entry / f"{method}.vlae", coder) as writer:
+        for file, (method, bits) in FILES.items():
+            coder = Coder(entry, method, codebook_bits=bits, block_size=8, candidates=16)
+            with ImageWriter(entry / f"{file}.vlae", coder) as writer:
                 writer.write(images)
 
 

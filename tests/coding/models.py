@@ -25,7 +25,7 @@ def mixture(groups=1, grey_window=False, kind=LocalPixelCNN):
 
 
 SYSTEMS = {
-    "binary": lambda: tiny_model(SHAPE),
+    "binary": lambda **options: tiny_model(SHAPE, **options),
     "binary, factorised": lambda: tiny_model(SHAPE, likelihood_family=BernoulliLikelihood(SHAPE)),
     "colours": lambda: tiny_model(COLOUR, levels=256, likelihood_family=mixture()),
     "colours, gated": lambda: tiny_model(

@@ -7,7 +7,9 @@ from keras import ops
 from tests.coding.models import SYSTEMS, write_entry
 from tests.tiny import numpy_of, random_images
 from vlae_tf.coding import Coder, ImageReader, compress, decompress
+from vlae_tf.coding.codebook import Choice, Codebook
 from vlae_tf.models.importance import importance_weighted_terms
+from vlae_tf.priors import FlowPrior, GaussianMixturePrior
 
 pytest.importorskip("constriction")
 pytestmark = pytest.mark.usefixtures("eager")
@@ -59,3 +61,34 @@ def test_bits_back_has_the_length_of_the_elbo(tmp_path):
     assert abs(8 * (sizes[1] - sizes[0]) - second) < 0.005 * second
     # The first image pays for the draw of its code: 8 numbers in 1/32; and there are words.
     assert -0.002 * first < 8 * sizes[0] - first - 8 * 7 < 0.002 * first + 256
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_long_book_is_searched_in_two_shares(tmp_path, steps):
+    model = SYSTEMS["binary"](prior_family=FlowPrior(4, steps=steps), latent_dim=4)
+    coder = Coder(write_entry(model, tmp_path / "entry"), codebook_bits=18, verify=False)
+    images = random_images(5, model.image_shape, seed=1)
+    np.testing.assert_array_equal(coder.decode([coder.encode(images)], [5]), images)
+    lossy = Coder(coder, "lossy", codebook_bits=18)
+    assert len(lossy.encode(images)) <= -(-18 * 5 // 8)
+
+    long, short = (Codebook(coder._entry.double, bits, seed=0) for bits in (18, 4))
+    one, same_half = long.codes([5 << 9 | 7, 5 << 9 | 8])
+    noise = numpy_of(coder._entry.double.prior().to_noise(np.stack([one, same_half])))
+    np.testing.assert_allclose(noise[0, ::2], noise[1, ::2], atol=1e-3)
+    assert abs(noise[0, 1::2] - noise[1, 1::2]).min() > 1e-3
+
+    def nearness(book):
+        codes = book.codes(Choice(model, book, candidates=1)(images)[0]).astype("float32")
+        posterior = model.posterior(images.astype("float32"))
+        scores = posterior.log_prob(codes) - model.prior().log_prob(codes)
+        return numpy_of(scores).mean()
+
+    assert nearness(long) > nearness(short) + 0.1
+
+
+def test_a_long_book_needs_a_flow(tmp_path):
+    model = SYSTEMS["binary"](prior_family=GaussianMixturePrior(4, components=2), latent_dim=4)
+    entry = write_entry(model, tmp_path / "entry")
+    with pytest.raises(ValueError, match="`codebook_bits` must be at most 16, unless the prior is"):
+        Coder(entry, codebook_bits=17)

@@ -49,6 +49,26 @@ def test_a_lossy_file_is_its_codes(coder, images):
     np.testing.assert_array_equal(first, second)
 
 
+def test_blocks_are_coded_side_by_side_to_the_same_bytes(coder, images, data, monkeypatch):
+    several = np.concatenate([images] * 3)
+    monkeypatch.setattr(Coder, "workers", 1)
+    expected = compress(several, coder)
+    monkeypatch.setattr(Coder, "workers", 3)
+    assert compress(several, coder) == expected
+    with ImageReader(expected, coder, batch_size=16) as reader:
+        batches = list(reader.batches())
+    # Three workers decode two blocks of 8 each.
+    assert [len(batch) for batch in batches] == [48, 12]
+    np.testing.assert_array_equal(np.concatenate(batches), several)
+
+
+def test_an_error_in_one_of_several_blocks_is_told(coder, images, monkeypatch):
+    monkeypatch.setattr(Coder, "workers", 2)
+    block = coder.encode(images[:8])
+    with pytest.raises(ValueError, match="a block"):
+        coder.decode([block, b"\xff" * 9], [8, 8])
+
+
 def test_damaged_files_are_errors_before_anything_is_decoded(data, coder, monkeypatch):
     monkeypatch.setattr(Coder, "decode", lambda *_: pytest.fail("a damaged block was decoded"))
     start = time.perf_counter()
@@ -135,7 +155,7 @@ def test_nothing_is_left_of_a_file_that_was_not_finished(coder, images, tmp_path
 def test_arguments_are_checked(coder, images):
     for options, words in (
         ({"method": "zip"}, "`method` must be one of 'codebook', 'bits-back', 'lossy'"),
-        ({"codebook_bits": 30}, "`codebook_bits` must be an integer"),
+        ({"codebook_bits": 33}, "`codebook_bits` must be an integer"),
         ({"block_size": 0}, "`block_size` must be an integer"),
         ({"seed": -1}, "`seed` must be an integer"),
         ({"candidates": 0}, "`candidates` must be an integer"),

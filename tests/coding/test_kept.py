@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.coding.make_kept import KEPT, METHODS
+from tests.coding.make_kept import FILES, KEPT
 from tests.tiny import run_python
 from vlae_tf.coding import Coder, ImageReader, decompress
 
@@ -16,13 +16,13 @@ pytestmark = [pytest.mark.jax, pytest.mark.usefixtures("eager")]
 def test_kept_files_are_read_and_written_as_ever(name):
     entry = Coder(KEPT / name)
     images = np.load(KEPT / name / "images.npy")
-    for method in METHODS:
-        kept = (KEPT / name / f"{method}.vlae").read_bytes()
+    for file, (method, bits) in FILES.items():
+        kept = (KEPT / name / f"{file}.vlae").read_bytes()
         decoded = decompress(kept, entry)
         assert decoded.shape == images.shape and decoded.dtype == "uint8"
         if method != "lossy":
             np.testing.assert_array_equal(decoded, images)
-        again = Coder(entry, method, codebook_bits=6, block_size=8, candidates=16, verify=False)
+        again = Coder(entry, method, codebook_bits=bits, block_size=8, candidates=16, verify=False)
         assert ImageReader(kept, entry)._container.read(0) == again.encode(images[:8])
 
 
@@ -33,8 +33,8 @@ import sys, numpy as np
 from vlae_tf.coding import Coder, ImageReader
 for folder in sys.argv[1:]:
     images, coder = np.load(folder + "/images.npy"), Coder(folder)
-    for method in ("codebook", "bits-back"):
-        with ImageReader(f"{folder}/{method}.vlae", coder, batch_size=1) as reader:
+    for file in ("codebook", "codebook-20", "bits-back"):
+        with ImageReader(f"{folder}/{file}.vlae", coder, batch_size=1) as reader:
             assert (np.concatenate(list(reader.batches())) == images).all()
 print("read")
 """

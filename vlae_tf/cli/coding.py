@@ -26,7 +26,7 @@ def compress(
         bool, typer.Option("--lossy", help="The code alone: what it keeps of an image.")
     ] = False,
     codebook_bits: Annotated[
-        int, typer.Option(help="Bits of the code, if it is one of a book.")
+        int, typer.Option(help="Bits of the code, up to 32, if it is one of a book.")
     ] = 14,
     batch_size: Annotated[
         int | None, typer.Option(help="Images that are coded, and read, together.")

@@ -9,7 +9,7 @@ from vlae_tf.checks import refuse
 from vlae_tf.coding.coder import Coder
 from vlae_tf.coding.container import ContainerWriter
 from vlae_tf.coding.image_reader import ImageReader
-from vlae_tf.coding.image_writer import write_block
+from vlae_tf.coding.image_writer import write_blocks
 from vlae_tf.files import PathLike
 
 
@@ -41,8 +41,8 @@ def compress(images: ArrayLike, entry: PathLike | Coder, **options: object) -> b
     images = coder.checked(images)
     file = io.BytesIO()
     container = ContainerWriter(file, coder.header)
-    for start in range(0, len(images), coder.header.block_size):
-        write_block(container, coder, images[start : start + coder.header.block_size])
+    size = coder.header.block_size
+    write_blocks(container, coder, [images[i : i + size] for i in range(0, len(images), size)])
     container.finish()
     return file.getvalue()
 

@@ -8,6 +8,7 @@ from vlae_tf.checks import refuse
 MAGIC = b"VLAE\r\n\x1a\n"
 VERSION = 1
 METHODS = ("codebook", "bits-back", "lossy")
+LARGEST_BOOK = 32
 LARGEST_BLOCK = 4096
 _FIXED = struct.Struct("<8sHBBBBQIHHHH32s")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -84,7 +85,7 @@ class Header:
             raise ValueError("its header is damaged")
         name = data[_FIXED.size : end].decode("ascii", "replace")
         known = method < len(METHODS) and _NAME.fullmatch(name) and 1 <= block <= LARGEST_BLOCK
-        if not known or bits > 24 or not 2 <= levels <= 256 or 0 in shape:
+        if not known or bits > LARGEST_BOOK or not 2 <= levels <= 256 or 0 in shape:
             raise ValueError("its header has values that no vlae_tf writes")
         header = cls(name, weights.hex(), tuple(shape), levels, METHODS[method], bits, seed, block)
         return header, end + _CRC.size

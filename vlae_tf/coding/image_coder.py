@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -45,6 +46,8 @@ class ImageCoder:
             expected = "that of an entry with Bernoulli pixels, or mixtures of 256 levels"
             refuse("likelihood_family", expected, None, type(family).__name__)
         self._steps = self._order()
+        # Of each decoding that is under way.
+        self._states, self._numbers = {}, itertools.cycle(range(1 << 31))
 
     @property
     def places(self):
@@ -116,20 +119,25 @@ class ImageCoder:
             blocks: for each block, the number of its images, what answers its decisions, and its
                 `Ties`.
         """
-        self._state = _State(self, blocks)
+        state = _State(self, blocks)
         if self._network is None:
             blank = np.zeros((len(code), *self.shape), "uint8")
             parameters = self._parameters(blank, code)
-            columns = self._state(parameters[:, :, None])
+            columns = state(parameters[:, :, None])
             return columns.reshape(len(code), *self.shape).astype("uint8")
         run = self.model.compiled_function("coding_decode", self._decode)
+        # The function is compiled once: it knows by a number whose state it is to use.
+        number = next(self._numbers)
+        self._states[number] = state
         try:
-            return ops.convert_to_numpy(run(code)).astype("uint8")
+            return ops.convert_to_numpy(run(code, np.array(number, "int32"))).astype("uint8")
         except Exception:
             # Compiled functions wrap what is raised in them, each backend in its own way.
-            if self._state.error is not None:
-                raise self._state.error from None
+            if state.error is not None:
+                raise state.error from None
             raise
+        finally:
+            del self._states[number]
 
     def draw(self, code):
         """Images drawn from p(x | z), uint8, with noise that is always the same."""
@@ -143,12 +151,16 @@ class ImageCoder:
         noise = ops.convert_to_tensor(noise.reshape(likelihood.noise_shape))
         return likelihood.from_noise(ops.broadcast_to(noise, shape))
 
-    def _decode(self, code):
+    def _decode(self, code, number):
         likelihood = self.model.likelihood(code)
         blank = ops.broadcast_to(ops.zeros((), code.dtype), (*ops.shape(code)[:1], *self.shape))
 
         def choose(parameters, blank):
-            return on_host(lambda parameters: self._state(parameters), [parameters], blank)
+            return on_host(
+                lambda parameters, number: self._states[int(number)](parameters),
+                [parameters, number],
+                blank,
+            )
 
         return likelihood.drawn(choose, [blank])
 

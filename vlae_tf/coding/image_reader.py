@@ -18,7 +18,8 @@ class ImageReader:
         source: path of the file, or its bytes.
         entry: name or folder of the entry that it was made with, or a `Coder` of it; by default the
             zoo's entry whose name is in the file.
-        batch_size: number of images that are decoded at once, if they are in blocks of less.
+        batch_size: number of images that are decoded at once, if they are in blocks of less; so
+            many for each processor, up to 8.
 
     Attributes:
         header: `Header`, what the file says of itself.
@@ -75,7 +76,7 @@ class ImageReader:
 
     def batches(self):
         """All images in order, in arrays uint8 `(n, height, width, channels)`."""
-        together = max(1, self._batch_size // self.header.block_size)
+        together = Coder.workers * max(1, self._batch_size // self.header.block_size)
         for start in range(0, self._container.blocks, together):
             yield self._decoded(range(start, min(start + together, self._container.blocks)))
 

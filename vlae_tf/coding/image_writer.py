@@ -9,7 +9,9 @@ from vlae_tf.files import whole
 
 
 class ImageWriter:
-    """Writes images to a `.vlae` file, as many as there are, with the memory of one block.
+    """Writes images to a `.vlae` file, as many as there are, with the memory of a few blocks.
+
+    As many blocks are coded side by side as there are processors, up to 8.
 
     Use it as a context: the file has its name once all is written, and there is none after an error
     or a kill.
@@ -50,7 +52,7 @@ class ImageWriter:
         with contextlib.ExitStack() as stack:
             stack.push(self._stack)
             if kind is None:
-                self._write_blocks(1)
+                self._write_waiting()
                 self._container.finish()
             return self._stack.__exit__(kind, error, traceback) if kind else None
 
@@ -59,16 +61,21 @@ class ImageWriter:
         if self._container is None:
             raise ValueError("Images are written within `with ImageWriter(...) as writer`.")
         self._waiting = np.concatenate([self._waiting, self.coder.checked(images)])
-        self._write_blocks(self.coder.header.block_size)
+        if len(self._waiting) >= self.coder.workers * self.coder.header.block_size:
+            self._write_waiting(whole_only=True)
 
-    def _write_blocks(self, least):
+    def _write_waiting(self, whole_only=False):
         size = self.coder.header.block_size
-        while len(self._waiting) >= least:
-            block, self._waiting = self._waiting[:size], self._waiting[size:]
-            write_block(self._container, self.coder, block)
+        end = len(self._waiting) - (len(self._waiting) % size if whole_only else 0)
+        blocks = [self._waiting[at : at + size] for at in range(0, end, size)]
+        self._waiting = self._waiting[end:]
+        write_blocks(self._container, self.coder, blocks)
 
 
-def write_block(container, coder, images):
-    """Codes images and writes them to a `ContainerWriter`."""
-    crc = 0 if coder.header.method == "lossy" else pixels_crc(images)
-    container.write(coder.encode(images), len(images), crc)
+def write_blocks(container, coder, blocks):
+    """Codes blocks of images, some of them side by side, and writes them to a `ContainerWriter`."""
+    for start in range(0, len(blocks), coder.workers):
+        part = blocks[start : start + coder.workers]
+        for images, payload in zip(part, coder.encode_blocks(part), strict=True):
+            crc = 0 if coder.header.method == "lossy" else pixels_crc(images)
+            container.write(payload, len(images), crc)
