@@ -1,4 +1,5 @@
-"""Weight normalisation and its initialisation from data, in every kind of kernel."""
+"""Weight normalisation and its initialisation from data, and zeros in place of what masks take out,
+in every kind of kernel."""
 
 import keras
 import numpy as np
@@ -60,6 +61,18 @@ def test_starts_as_the_layer_without_it(make_and_inputs):
     ]
     plain, normed = (layer(inputs) for layer in layers)
     np.testing.assert_allclose(normed, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("weight_norm", [False, True])
+def test_weights_that_the_mask_takes_out_can_be_zero(make_and_inputs, weight_norm):
+    make, inputs = make_and_inputs
+    layer = make(weight_norm=weight_norm)
+    layer.build(inputs.shape)
+    kernel, outputs = np.asarray(randomise(layer)._kernel), np.asarray(layer(inputs))
+    used = np.asarray(layer.kernel) != 0
+    layer.zero_masked()
+    np.testing.assert_array_equal(np.asarray(layer._kernel), np.where(used, kernel, 0))
+    np.testing.assert_array_equal(np.asarray(layer(inputs)), outputs)
 
 
 @pytest.mark.parametrize("init_scale", [1.0, 0.1])

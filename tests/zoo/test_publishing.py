@@ -10,6 +10,7 @@ import pytest
 from tests.tiny import tiny_recipe, write_images
 from vlae_tf.evaluation import evaluate_run, probe, probe_rungs
 from vlae_tf.files import load_weights, sha256
+from vlae_tf.layers import KernelLayer
 from vlae_tf.models import importance_weighted_log_prob
 from vlae_tf.runs import load_run
 from vlae_tf.training import train
@@ -55,9 +56,13 @@ def test_weights_are_stored_as_float16(tiny_run, tiny_entry):
     assert entry["weights_sha256"] == sha256(tiny_entry / "model.weights.h5")
     assert entry["weights_sha256"] != run["weights_sha256"]
     assert entry["likelihood"] == run["likelihood"]
-    for before, after in zip(
-        load_run(tiny_run).get_weights(), load_run(tiny_entry).get_weights(), strict=True
-    ):
+    whole, kept = load_run(tiny_run), load_run(tiny_entry)
+    masked = [layer for layer in whole._flatten_layers() if isinstance(layer, KernelLayer)]
+    before = [np.array(layer._kernel) for layer in masked]
+    for layer in masked:
+        layer.zero_masked()
+    assert any((np.array(x._kernel) != b).any() for x, b in zip(masked, before, strict=True))
+    for before, after in zip(whole.get_weights(), kept.get_weights(), strict=True):
         np.testing.assert_array_equal(after, before.astype("float16").astype(before.dtype))
     stored = entry["stored"]
     assert (stored["dtype"], stored["examples"]) == ("float16", publishing.EXAMPLES)
@@ -66,14 +71,15 @@ def test_weights_are_stored_as_float16(tiny_run, tiny_entry):
 
 @pytest.mark.parametrize("how", ["moves the likelihood", "does not hold them"])
 def test_weights_stay_as_they_are_where_float16(run, tmp_path, one_model, monkeypatch, how):
-    def spoil(path):
+    def spoil(_, path):
         if how == "does not hold them":
+            path.write_bytes(b"as float32, with zeros")
             raise ValueError("a number beyond 65504")
         model = load_run(run)
         model.set_weights([0 * weight for weight in model.get_weights()])
         model.save_weights(path, overwrite=True)
 
-    monkeypatch.setattr(publishing, "store_as_float16", spoil)
+    monkeypatch.setattr(publishing, "pack_weights", spoil)
     entry = tmp_path / "entry"
     publishing.publish(run, entry)
     assert sha256(entry / "model.weights.h5") == sha256(run / "model.weights.h5")

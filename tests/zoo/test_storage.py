@@ -1,12 +1,16 @@
-"""Weights as float16: every array but the integers, and nothing that float16 does not have."""
+"""Weights as float16: every array but the integers, and nothing that float16 does not have; zeros
+where a mask takes weights out."""
 
 import h5py
 import numpy as np
 import pytest
 
-from tests.tiny import tiny_model
+from tests.gradients import randomise
+from tests.tiny import random_images, tiny_model
 from vlae_tf.files import load_weights, sha256
-from vlae_tf.zoo.storage import store_as_float16
+from vlae_tf.layers import KernelLayer
+from vlae_tf.models import importance_weighted_log_prob
+from vlae_tf.zoo.storage import pack_weights, store_as_float16
 
 pytestmark = pytest.mark.slow
 
@@ -72,3 +76,32 @@ def test_model_loads_either_and_computes_in_float32(tmp_path):
     for weight, before in zip(model.weights, whole, strict=True):
         assert weight.dtype == before.dtype
         np.testing.assert_allclose(np.array(weight), before, rtol=2**-11, atol=1e-7)
+
+
+@pytest.mark.parametrize("weight_norm", [False, True])
+def test_weights_that_a_mask_takes_out_are_zero_and_the_model_is_the_same(tmp_path, weight_norm):
+    model, loaded = (tiny_model(weight_norm=weight_norm, blocks=1) for _ in range(2))
+    path = tmp_path / "model.weights.h5"
+    randomise(model)
+    # What float16 holds, so that nothing but the zeros is new.
+    model.set_weights([w.astype("float16").astype(w.dtype) for w in model.get_weights()])
+    images = random_images(4, model.image_shape)
+    log_prob = importance_weighted_log_prob(model, images, 2)
+    before = model.get_weights()
+    model.save_weights(path)
+    states = read(path)["vars/seed_state_0"]
+    pack_weights(model, path)
+    np.testing.assert_array_equal(read(path)["vars/seed_state_0"], states)
+    load_weights(loaded, path)
+    for one in (model, loaded):
+        after = importance_weighted_log_prob(one, images, 2)
+        np.testing.assert_array_equal(after, log_prob)
+    masked = 0
+    for layer in loaded._flatten_layers():
+        if isinstance(layer, KernelLayer) and layer._mask is not None:
+            kernel = np.array(layer._kernel)
+            taken = ~np.broadcast_to(layer._mask, kernel.shape)
+            assert not kernel[taken].any() and not np.signbit(kernel[taken]).any()
+            masked += taken.sum()
+    changed = [(a != b).sum() for a, b in zip(before, loaded.get_weights(), strict=True)]
+    assert sum(changed) == masked > 0

@@ -93,6 +93,11 @@ class KernelLayer(ConfiguredLayer):
             kernel = kernel * (ops.convert_to_tensor(self.gain) * ops.rsqrt(self._squared_norm()))
         return kernel
 
+    def zero_masked(self):
+        """Sets the weights to zero that the mask multiplies away; outputs stay as they were."""
+        if self._mask is not None:
+            self._kernel.assign(ops.where(self._mask, self._kernel, 0.0))
+
     def call(self, inputs, cache=None):
         if self.initializing_from_data:
             self._initialize_from(inputs)

@@ -1,6 +1,5 @@
 """From an evaluated run to an entry of the zoo."""
 
-import contextlib
 import json
 import pathlib
 import shutil
@@ -31,7 +30,7 @@ from vlae_tf.runs.data import images_sha256, split_images
 from vlae_tf.units import in_unit, unit
 from vlae_tf.zoo.card import card
 from vlae_tf.zoo.entry import write_entry
-from vlae_tf.zoo.storage import store_as_float16
+from vlae_tf.zoo.storage import pack_weights
 from vlae_tf.zoo.tables import facts
 
 EXAMPLES = 64
@@ -122,10 +121,11 @@ def publish(run, folder, data_dir=None, licence=None):
 def store_weights(entry):
     """Store the weights of an entry as float16, and measure how that changes log p(x).
 
-    The change for the entry's examples goes into its metrics.json, under `stored`, and the new
-    sha256 into metrics.json, probe.json and rungs.json. The published likelihood stays as it was
-    measured. Weights that float16 does not hold, or that it makes another model of, whose log p(x)
-    moves by more than 0.01 nats or 0.0005 bits/dim in the mean, stay as they are.
+    What a mask takes out of a kernel becomes zero, which changes nothing (`pack_weights`). The
+    change for the entry's examples goes into its metrics.json, under `stored`, and the new sha256
+    into metrics.json, probe.json and rungs.json. The published likelihood stays as it was measured.
+    Weights that float16 does not hold, or that it makes another model of, whose log p(x) moves by
+    more than 0.01 nats or 0.0005 bits/dim in the mean, stay as they are.
 
     Args:
         entry: folder with the files of an entry, its examples.npz too.
@@ -139,9 +139,10 @@ def store_weights(entry):
     log_prob = importance_weighted_log_prob(model, images, CHECKED)
     path = entry / "model.weights.h5"
     whole = path.read_bytes()
-    # A number that float16 does not have leaves the file as it is.
-    with contextlib.suppress(ValueError):
-        store_as_float16(path)
+    try:
+        pack_weights(model, path)
+    except ValueError:  # a number that float16 does not have
+        path.write_bytes(whole)
     weights = sha256(path)
     after = log_prob
     if weights != metrics["weights_sha256"]:
@@ -159,15 +160,18 @@ def store_weights(entry):
             "mean_change_nats": float(changes.mean()),
             "largest_change_nats": float(np.abs(changes).max()),
         }
-        write_metrics(
-            entry / "metrics.json", metrics | {"weights_sha256": weights, "stored": stored}
-        )
-        for measured in filter(pathlib.Path.is_file, (entry / name for name in _PROBES)):
-            probe = read_json(measured, "a probe of codes")
-            text = json.dumps(probe | {"weights_sha256": weights}, indent=2)
-            write_text(measured, text + "\n")
+        name_weights(entry, metrics | {"stored": stored})
     np.savez_compressed(entry / "examples.npz", images=images, log_prob=log_prob[:CHECKED])
     return model
+
+
+def name_weights(entry, metrics):
+    """Write the metrics of an entry with the sha256 of its weights, and that into its probes."""
+    weights = {"weights_sha256": sha256(entry / "model.weights.h5")}
+    write_metrics(entry / "metrics.json", metrics | weights)
+    for measured in filter(pathlib.Path.is_file, (entry / name for name in _PROBES)):
+        probe = read_json(measured, "a probe of codes")
+        write_text(measured, json.dumps(probe | weights, indent=2) + "\n")
 
 
 def renew_cards():

@@ -1,9 +1,39 @@
 """Weights files of half the size."""
 
+import pathlib
+import tempfile
+
 import h5py
 import numpy as np
 
-from vlae_tf.files import whole
+from vlae_tf.files import read_arrays, whole
+from vlae_tf.layers import KernelLayer
+
+
+def pack_weights(model, path):
+    """Rewrite a model's weights file with float16, and zeros for what masks multiply away.
+
+    Training leaves noise there, which no archive makes smaller. The model itself gets the zeros,
+    and its outputs stay as they were. The rest of the file, such as the states of random layers, is
+    left alone.
+
+    Args:
+        model: the model with these weights.
+        path: path of its `.weights.h5` file.
+
+    Raises:
+        ValueError: as `store_as_float16`; the zeros are then in the file.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, KernelLayer):
+            layer.zero_masked()
+    with tempfile.TemporaryDirectory() as folder:
+        own = pathlib.Path(folder) / "model.weights.h5"
+        model.save_weights(own)
+        with h5py.File(own) as zeroed, h5py.File(path, "r+") as file:
+            for name in read_arrays(own):
+                file[name][...] = zeroed[name][()]
+    store_as_float16(path)
 
 
 def store_as_float16(path):
