@@ -1,4 +1,4 @@
-"""Draws docs/coding.png: digits, where the bits of their files go, and what 1 and 2 bytes keep.
+"""Draws docs/coding.png: digits, where the bits of their files go, and what 1, 2 and 4 bytes keep.
 
 python -m docs.draw_coding
 """
@@ -13,7 +13,7 @@ from vlae_tf import coding, zoo
 
 ENTRY, COLUMNS = "mnist_static", 10
 # Bits of the code alone, in whole bytes.
-LOSSY = (8, 16)
+LOSSY = (8, 16, 32)
 
 
 def main():
