@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
+from docs import draw_compute
 from vlae_tf import zoo
 from vlae_tf.evaluation import evaluate_run, lossy
 from vlae_tf.evaluation.run_metrics import log_prob_path
@@ -105,6 +106,11 @@ def test_readme_has_the_table_of_the_entries(request):
 def test_results_page_is_that_of_the_entries(request):
     page = request.config.rootpath / "docs" / "results.md"
     assert page.read_text() == tables.results_page()
+
+
+def test_page_of_training_time_is_that_of_the_entries(request):
+    page = (request.config.rootpath / "docs" / "compute.md").read_text()
+    assert f"{draw_compute.BEGIN}\n{draw_compute.table()}{draw_compute.END}" in page
 
 
 @pytest.mark.parametrize(
