@@ -8,8 +8,8 @@ from vlae_tf.distributions import AutoregressiveFlow
 
 # Codes are whole multiples of this, so that encoder and decoder have the same.
 _GRID = 2.0**-12
-# Codes that are made, or compared with images, at once, and images that they are compared with.
-_CODES, _IMAGES = 8192, 64
+# Codes that are made at once; of those that are compared with images, and of the images.
+_CODES, _COMPARED, _IMAGES = 1024, 256, 64
 # Bits of what can be searched as a whole, and the rows that are kept of each share of a longer one.
 _SHARE, _KEPT = 16, 8
 
@@ -96,7 +96,8 @@ class Choice:
         if len(book.shares) == 1:
             codes, self._safe = book.checked_codes(np.arange(len(book.noise)))
             self._codes = codes.astype(model.variable_dtype)
-            self._log_prior = self._run("prior", lambda codes: model.prior().log_prob(codes))
+            run = model.compiled_function("coding_prior", self._log_prior_of)
+            self._log_prior = ops.convert_to_numpy(run(self._codes))
 
     def __call__(self, images):
         """The numbers of the codes chosen, int64 `(n,)`, and log p(x | z), `(n,)`."""
@@ -112,7 +113,8 @@ class Choice:
 
     def _of_whole_book(self, images):
         """The best candidates of each image, their numbers and codes, `(candidates, images)`."""
-        scores = self._run("posterior", self._log_posterior, images)
+        run = self.model.compiled_function("coding_posterior", self._log_posterior)
+        scores = ops.convert_to_numpy(run(images, self._codes))
         scores = np.where(self._safe[:, None], scores - self._log_prior[:, None], -np.inf)
         rows = _largest(scores, self.candidates)
         return rows, self._codes[rows]
@@ -141,15 +143,11 @@ class Choice:
         images = np.arange(len(images))
         return rows[best, images], codes[best, images]
 
-    def _run(self, name, function, *arrays):
-        """A function of codes, and arrays, over all codes of the book."""
-        run = self.model.compiled_function(f"coding_{name}", function)
-        starts = range(0, len(self._codes), _CODES)
-        parts = [run(self._codes[at : at + _CODES], *arrays) for at in starts]
-        return np.concatenate([ops.convert_to_numpy(part) for part in parts])
+    def _log_prior_of(self, codes):
+        return _by_parts(self.model.prior().log_prob, codes)
 
-    def _log_posterior(self, codes, images):
-        return self.model.posterior(images).log_prob_of_each(codes)
+    def _log_posterior(self, images, codes):
+        return _by_parts(self.model.posterior(images).log_prob_of_each, codes)
 
     def _target(self, images):
         posterior = self.model.posterior(images)
@@ -160,6 +158,13 @@ class Choice:
 
     def _log_likelihood(self, images, codes):
         return self.model.likelihood(codes).log_prob(images)
+
+
+def _by_parts(function, codes):
+    """A function of codes, whose number is a power of two, without the memory of all at once."""
+    parts = ops.reshape(codes, (-1, min(_COMPARED, codes.shape[0]), codes.shape[-1]))
+    values = ops.map(function, parts)
+    return ops.reshape(values, (-1, *values.shape[2:]))
 
 
 def _largest(scores, count):
