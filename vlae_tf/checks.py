@@ -1,7 +1,7 @@
 """Checks of arguments: each says which argument is wrong, what was expected, and what came.
 
-One rule for all: a boolean is no number, NumPy's numbers are numbers, and a number is finite.
-NumPy alone is imported, so that a client without Keras can check too.
+One rule for all: a boolean is no number, NumPy's numbers are numbers, and a number is finite,
+in float32 too. NumPy alone is imported, so that a client without Keras can check too.
 """
 
 import importlib.util
@@ -9,6 +9,9 @@ import math
 import os
 
 import numpy as np
+
+# The largest number of float32, in which layers compute.
+_LARGEST = float(np.finfo("float32").max)
 
 
 def refuse(name, expected, value, received=None):
@@ -53,7 +56,7 @@ def check_number(value, name, least=None, above=None, most=None, below=None):
     kinds = (int, float, np.integer, np.floating)
     right = isinstance(value, kinds) and not isinstance(value, (bool, np.bool_))
     bounds = {"least": least, "above": above, "most": most, "below": below}
-    if not right or not math.isfinite(value) or not _within(value, **bounds):
+    if not right or not abs(value) <= _LARGEST or not _within(value, **bounds):
         refuse(name, _range("a finite number", **bounds), value)
     return float(value)
 
@@ -72,9 +75,10 @@ def check_integers(values, name, least=1, length=None):
 
 def check_numbers(values, name, **bounds):
     """`values`, a list or tuple, as a list of one or more floats, each as `check_number` has it."""
-    if isinstance(values, (list, tuple)) and values:
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    if isinstance(listed, (list, tuple)) and listed:
         try:
-            return [check_number(value, name, **bounds) for value in values]
+            return [check_number(value, name, **bounds) for value in listed]
         except ValueError:
             pass
     return refuse(name, f"a list of one or more numbers, each {_range('finite', **bounds)}", values)
