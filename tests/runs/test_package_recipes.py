@@ -79,16 +79,14 @@ def test_controls_of_the_ladders_differ_by_what_they_control():
 
 def test_importance_weighted_recipes_differ_by_what_they_compare():
     """Each goes on from a run of its own objective with 5 samples, two of them from the same."""
-    base, last = (Recipe.load(f"mnist_dynamic_iwae{end}") for end in ("_50", ""))
-    assert base.differences(last) == ["epochs", "optimizer", "initial_weights"]
-    assert last.initial_weights == "runs/mnist_dynamic_iwae_50/model.weights.h5"
+    base = Recipe.load("mnist_dynamic_iwae")
     assert base.differences(Recipe.load("mnist_dynamic_iwae_dreg")) == ["objective"]
     for ending in ("_elbo", "_2_layers"):
         other = Recipe.load(f"mnist_dynamic_iwae{ending}")
         changed = {"objective"} if ending == "_elbo" else {"model", "epochs"}
         assert set(base.differences(other)) == changed | {"initial_weights"}
-    for ending, end in (("", "_50"), ("_elbo", ""), ("_2_layers", "")):
-        first, then = (Recipe.load(f"mnist_dynamic_iwae{ending}{part}") for part in ("_5", end))
+    for ending in ("", "_elbo", "_2_layers"):
+        first, then = (Recipe.load(f"mnist_dynamic_iwae{ending}{end}") for end in ("_5", ""))
         changed = {"objective", "epochs", "optimizer", "schedule", "initial_weights"}
         assert set(first.differences(then)) == changed
         assert first.objective["class_name"] == then.objective["class_name"]
