@@ -1,5 +1,6 @@
 """Files of every kind of model: what goes in comes out, at the length that the model says."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -92,3 +93,17 @@ def test_a_long_book_needs_a_flow(tmp_path):
     entry = write_entry(model, tmp_path / "entry")
     with pytest.raises(ValueError, match="`codebook_bits` must be at most 16, unless the prior is"):
         Coder(entry, codebook_bits=17)
+
+
+def test_books_of_any_size_choose_for_any_number_of_images(tmp_path):
+    """Compiled, where a function that saw two sizes is made for all."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(False)
+    coder = Coder(write_entry(SYSTEMS["binary"](), tmp_path / "entry"), "lossy", codebook_bits=1)
+    images = random_images(70, coder.header.image_shape, seed=1)
+    for bits in (1, 9, 3, 17, 10):
+        coder = Coder(coder, "lossy", codebook_bits=bits)
+        for count in (2, 70, 3):
+            assert coder.decode([coder.encode(images[:count])], [count]).shape[0] == count

@@ -96,8 +96,11 @@ class Choice:
         if len(book.shares) == 1:
             codes, self._safe = book.checked_codes(np.arange(len(book.noise)))
             self._codes = codes.astype(model.variable_dtype)
-            run = model.compiled_function("coding_prior", self._log_prior_of)
-            self._log_prior = ops.convert_to_numpy(run(self._codes))
+            # So many at once: their number is a power of two.
+            shape = (-1, min(_COMPARED, len(codes)), model.latent_dim)
+            self._parts = self._codes.reshape(shape)
+            run = model.compiled_function("coding_prior", self._log_priors)
+            self._log_prior = ops.convert_to_numpy(run(self._parts)).reshape(-1)
 
     def __call__(self, images):
         """The numbers of the codes chosen, int64 `(n,)`, and log p(x | z), `(n,)`."""
@@ -114,7 +117,7 @@ class Choice:
     def _of_whole_book(self, images):
         """The best candidates of each image, their numbers and codes, `(candidates, images)`."""
         run = self.model.compiled_function("coding_posterior", self._log_posterior)
-        scores = ops.convert_to_numpy(run(images, self._codes))
+        scores = ops.convert_to_numpy(run(images, self._parts)).reshape(-1, len(images))
         scores = np.where(self._safe[:, None], scores - self._log_prior[:, None], -np.inf)
         rows = _largest(scores, self.candidates)
         return rows, self._codes[rows]
@@ -143,11 +146,11 @@ class Choice:
         images = np.arange(len(images))
         return rows[best, images], codes[best, images]
 
-    def _log_prior_of(self, codes):
-        return _by_parts(self.model.prior().log_prob, codes)
+    def _log_priors(self, parts):
+        return ops.map(self.model.prior().log_prob, parts)
 
-    def _log_posterior(self, images, codes):
-        return _by_parts(self.model.posterior(images).log_prob_of_each, codes)
+    def _log_posterior(self, images, parts):
+        return ops.map(self.model.posterior(images).log_prob_of_each, parts)
 
     def _target(self, images):
         posterior = self.model.posterior(images)
@@ -158,13 +161,6 @@ class Choice:
 
     def _log_likelihood(self, images, codes):
         return self.model.likelihood(codes).log_prob(images)
-
-
-def _by_parts(function, codes):
-    """A function of codes, whose number is a power of two, without the memory of all at once."""
-    parts = ops.reshape(codes, (-1, min(_COMPARED, codes.shape[0]), codes.shape[-1]))
-    values = ops.map(function, parts)
-    return ops.reshape(values, (-1, *values.shape[2:]))
 
 
 def _largest(scores, count):
