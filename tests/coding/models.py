@@ -8,7 +8,8 @@ from vlae_tf.likelihoods import (
     LogisticMixtureLikelihood,
 )
 from vlae_tf.models.folder import model_config
-from vlae_tf.priors import SpatialFlowPrior
+from vlae_tf.posteriors import HierarchicalPosterior, IAFPosterior
+from vlae_tf.priors import HierarchicalPrior, SpatialFlowPrior
 
 SHAPE, COLOUR = (4, 5, 1), (3, 2, 3)
 
@@ -26,6 +27,17 @@ def mixture(groups=1, grey_window=False, kind=LocalPixelCNN):
 
 SYSTEMS = {
     "binary": lambda **options: tiny_model(SHAPE, **options),
+    "binary, two layers": lambda: tiny_model(
+        SHAPE,
+        latent_dim=2,
+        posterior_family=HierarchicalPosterior(2, [1, 1], units=[4]),
+        prior_family=HierarchicalPrior(2, [1, 1], units=[4]),
+    ),
+    "binary, flow as posterior": lambda: tiny_model(
+        SHAPE,
+        latent_dim=2,
+        posterior_family=IAFPosterior(2, steps=2, hidden_units=[4], context_size=2),
+    ),
     "binary, factorised": lambda: tiny_model(SHAPE, likelihood_family=BernoulliLikelihood(SHAPE)),
     "colours": lambda: tiny_model(COLOUR, levels=256, likelihood_family=mixture()),
     "colours, gated": lambda: tiny_model(

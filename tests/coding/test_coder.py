@@ -8,6 +8,7 @@ from keras import ops
 from tests.coding.models import SYSTEMS, write_entry
 from tests.tiny import numpy_of, random_images
 from vlae_tf.coding import Coder, ImageReader, compress, decompress
+from vlae_tf.coding.bits_back import BitsBack
 from vlae_tf.coding.codebook import Choice, Codebook
 from vlae_tf.models.importance import importance_weighted_terms
 from vlae_tf.priors import FlowPrior, GaussianMixturePrior
@@ -26,12 +27,11 @@ def system(request, tmp_path):
 
 
 def test_images_come_back_from_blocks_of_any_size(system):
-    _, coder, images = system
-    for method, block_size, batch_size in (
-        ("codebook", 1, 2),
-        ("codebook", 3, 128),
-        ("bits-back", 3, 128),
-    ):
+    model, coder, images = system
+    methods = [("codebook", 1, 2), ("codebook", 3, 128)]
+    if BitsBack.suits(model):
+        methods.append(("bits-back", 3, 128))
+    for method, block_size, batch_size in methods:
         data = compress(images, Coder(coder, method, block_size=block_size, **OPTIONS))
         np.testing.assert_array_equal(decompress(data, coder, batch_size), images)
     with ImageReader(data, coder) as reader:
@@ -49,6 +49,13 @@ def test_a_block_has_the_length_that_the_model_says(system):
     codes = ops.convert_to_tensor(coder._blocks.book.codes(rows).astype("float32"))
     log_probs = numpy_of(model.likelihood(codes).log_prob(images.astype("float32")))
     np.testing.assert_allclose(fits, log_probs, rtol=1e-4)
+
+
+def test_bits_back_needs_a_gaussian_and_a_flow(tmp_path):
+    for name in ("binary, two layers", "binary, flow as posterior"):
+        entry = write_entry(SYSTEMS[name](), tmp_path / name.split(",")[1].replace(" ", ""))
+        with pytest.raises(ValueError, match="`method` must be codebook or lossy, unless a Gauss"):
+            Coder(entry, "bits-back")
 
 
 def test_bits_back_has_the_length_of_the_elbo(tmp_path):

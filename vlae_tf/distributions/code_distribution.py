@@ -52,7 +52,11 @@ class CodeDistribution:
         Returns:
             `(n, batch)`.
         """
-        return self.log_prob(ops.expand_dims(codes, 1))
+        if not len(self.batch_shape):
+            return ops.expand_dims(self.log_prob(codes), 1)
+        # Written out: not every distribution broadcasts.
+        shape = (ops.shape(codes)[0], self.batch_shape_tensor()[0], codes.shape[-1])
+        return self.log_prob(ops.broadcast_to(ops.expand_dims(codes, 1), shape))
 
     def center(self):
         """The one code that stands for the distribution: the code at zero noise.
