@@ -13,6 +13,7 @@ from tests.coding.make_kept import KEPT
 from tests.test_mutated_files import mutated
 from vlae_tf import catalogue
 from vlae_tf.coding import Coder, ImageReader, ImageWriter, compress, decompress, image_coder
+from vlae_tf.coding.codebook import Codebook
 from vlae_tf.coding.container import ContainerWriter
 from vlae_tf.coding.header import Header
 
@@ -60,6 +61,21 @@ def test_blocks_are_coded_side_by_side_to_the_same_bytes(coder, images, data, mo
     # Three workers decode two blocks of 8 each.
     assert [len(batch) for batch in batches] == [48, 12]
     np.testing.assert_array_equal(np.concatenate(batches), several)
+
+
+def test_the_book_is_prepared_once_for_all_blocks(images, monkeypatch):
+    coder = Coder(KEPT / "binary", codebook_bits=6, verify=False)
+    monkeypatch.setattr(Coder, "workers", 4)
+    prepared, prepare = [], Codebook.checked_codes
+
+    def counted(book, rows):
+        prepared.append(len(rows))
+        time.sleep(0.2)
+        return prepare(book, rows)
+
+    monkeypatch.setattr(Codebook, "checked_codes", counted)
+    coder.encode_blocks([images[:2]] * 4)
+    assert prepared == [64]
 
 
 def test_an_error_in_one_of_several_blocks_is_told(coder, images, monkeypatch):

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 
 from vlae_tf.coding.codebook import Choice, Codebook
@@ -30,13 +32,15 @@ class ShortCode:
         self.images = images
         self.book = Codebook(images.model, bits, seed)
         self._chooser, self._candidates = chooser, candidates
-        self._choice = None
+        # Blocks are coded side by side, and the book is compared with the prior once for all.
+        self._choice, self._choosing = None, threading.Lock()
         self._lossy = lossy
 
     def encode(self, images):
         """The bytes of a block of images, uint8 `(n, height, width, channels)`."""
-        if self._choice is None:
-            self._choice = Choice(self._chooser(), self.book, self._candidates)
+        with self._choosing:
+            if self._choice is None:
+                self._choice = Choice(self._chooser(), self.book, self._candidates)
         rows, _ = self._choice(images)
         recorder = Recorder()
         bits = np.arange(self.book.bits)[::-1]
