@@ -96,7 +96,8 @@ class KernelLayer(ConfiguredLayer):
     def zero_masked(self):
         """Sets the weights to zero that the mask multiplies away; outputs stay as they were."""
         if self._mask is not None:
-            self._kernel.assign(ops.where(self._mask, self._kernel, 0.0))
+            kernel = ops.convert_to_tensor(self._kernel)
+            self._kernel.assign(ops.where(self._mask, kernel, 0.0))
 
     def call(self, inputs, cache=None):
         if self.initializing_from_data:
