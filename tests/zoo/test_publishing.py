@@ -64,9 +64,15 @@ def test_weights_are_stored_as_float16(tiny_run, tiny_entry):
     assert any((np.array(x._kernel) != b).any() for x, b in zip(masked, before, strict=True))
     for before, after in zip(whole.get_weights(), kept.get_weights(), strict=True):
         np.testing.assert_array_equal(after, before.astype("float16").astype(before.dtype))
-    stored = entry["stored"]
-    assert (stored["dtype"], stored["examples"]) == ("float16", publishing.EXAMPLES)
+    stored, examples = entry["stored"], np.load(tiny_entry / "examples.npz")["images"]
+    assert (stored["dtype"], stored["examples"]) == ("float16", len(examples))
     assert abs(stored["mean_change_nats"]) <= stored["largest_change_nats"] < 0.01
+
+
+@pytest.mark.parametrize("shape, count", [((28, 28, 1), 64), ((32, 32, 3), 16), ((96, 96, 3), 16)])
+def test_number_of_examples_falls_with_their_size(shape, count):
+    assert publishing.examples_count(np.zeros((100, *shape), "uint8")) == count
+    assert publishing.examples_count(np.zeros((0, *shape), "uint8")) >= publishing.CHECKED
 
 
 @pytest.mark.parametrize("how", ["moves the likelihood", "does not hold them"])

@@ -1,6 +1,8 @@
 """Weights as float16: every array but the integers, and nothing that float16 does not have; zeros
 where a mask takes weights out."""
 
+import zlib
+
 import h5py
 import numpy as np
 import pytest
@@ -48,6 +50,19 @@ def test_floats_are_rounded_and_the_rest_stays(weights):
         assert file["encoder/vars"].attrs["name"] == "conv2d"
     largest = np.abs(before["encoder/vars/0"] - after["encoder/vars/0"].astype("float32")).max()
     assert change == pytest.approx(largest / 65504.0)
+
+
+def test_an_archive_of_a_large_array_is_smaller(tmp_path):
+    values = np.random.default_rng(0).normal(size=(200, 100)).astype("float32")
+    path, model = tmp_path / "model.weights.h5", tmp_path / "flat.h5"
+    with h5py.File(path, "w") as file:
+        file["kernel"] = values
+    with h5py.File(model, "w") as file:
+        file["kernel"] = values.astype("float16")
+    store_as_float16(path)
+    np.testing.assert_array_equal(read(path)["kernel"], values.astype("float16"))
+    small, flat = (len(zlib.compress(p.read_bytes())) for p in (path, model))
+    assert small < 0.97 * flat
 
 
 def test_storing_again_changes_nothing(weights):

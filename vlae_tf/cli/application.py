@@ -73,7 +73,7 @@ def examples(source, option):
     from vlae_tf import zoo
     from vlae_tf.runs import Recipe
     from vlae_tf.runs.data import split_images
-    from vlae_tf.zoo.publishing import EXAMPLES
+    from vlae_tf.zoo.publishing import examples_count
 
     folder = zoo.locate(source)
     if (folder / "examples.npz").is_file():
@@ -81,7 +81,8 @@ def examples(source, option):
     recipe, reasons = Recipe.load(folder / "recipe.json"), []
     for split in ("test", "train"):
         try:
-            return split_images(recipe, split)[:EXAMPLES]
+            images = split_images(recipe, split)
+            return images[: examples_count(images)]
         except (ValueError, OSError) as error:
             reasons.append(error)
     raise ValueError(

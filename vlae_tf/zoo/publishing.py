@@ -33,7 +33,8 @@ from vlae_tf.zoo.entry import write_entry
 from vlae_tf.zoo.storage import pack_weights
 from vlae_tf.zoo.tables import facts
 
-EXAMPLES = 64
+# Examples of an entry: so many, or as many as have so many bytes, but not less than are checked.
+_EXAMPLES, _EXAMPLE_BYTES = 64, 50_176
 # The likelihood of so many examples, with as many samples, is stored with an entry.
 CHECKED = 16
 # The published likelihood stands as long as storing the weights moves it by no more.
@@ -88,7 +89,8 @@ def publish(run, folder, data_dir=None, licence=None):
             "The images of the run must be those that it was evaluated on: run `vlae-tf evaluate` "
             f"again. Received: {recipe.dataset} with other images than in {run / 'metrics.json'}"
         )
-    rows = np.random.default_rng(metrics["seed"]).permutation(len(images))[:EXAMPLES]
+    order = np.random.default_rng(metrics["seed"]).permutation(len(images))
+    rows = order[: examples_count(images)]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publishing-") as temporary:
         entry = pathlib.Path(temporary) / folder.name
@@ -172,6 +174,12 @@ def name_weights(entry, metrics):
     for measured in filter(pathlib.Path.is_file, (entry / name for name in _PROBES)):
         probe = read_json(measured, "a probe of codes")
         write_text(measured, json.dumps(probe | weights, indent=2) + "\n")
+
+
+def examples_count(images):
+    """How many of these images are the examples of an entry: 64 of 28x28 bytes, 16 of CIFAR-10."""
+    size = images[:1].nbytes or 1
+    return int(np.clip(_EXAMPLE_BYTES // size, CHECKED, _EXAMPLES))
 
 
 def renew_cards():

