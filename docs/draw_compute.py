@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 
 from vlae_tf import catalogue
 from vlae_tf.files import write_between
-from vlae_tf.records import read_metrics, read_run
+from vlae_tf.records import epochs_and_seconds, read_metrics, read_run
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- compute: written by docs.draw_compute -->", "<!-- end of compute -->"
@@ -74,8 +74,8 @@ def measured(dataset, key):
         metrics, run = read_metrics(folder / "metrics.json"), read_run(folder / "run.json")
         if metrics["dataset"] != dataset or name in OTHER_DATA:
             continue
-        best, earlier = metrics["likelihood"][0], run.get("earlier", {})
-        seconds = run["wall_time_s"] + earlier.get("wall_time_s", 0)
+        best = metrics["likelihood"][0]
+        epochs, seconds = epochs_and_seconds(run)
         rows = [
             {
                 "epochs": int(row["epochs"]),
@@ -89,7 +89,7 @@ def measured(dataset, key):
         ]
         rows.append(
             {
-                "epochs": run["epochs"] + earlier.get("epochs", 0),
+                "epochs": epochs,
                 "minutes": round(seconds / 60),
                 "images": best["num_images"],
                 "samples": best["importance_samples"],

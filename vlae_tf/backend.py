@@ -5,6 +5,7 @@ on the JAX backend, where TensorFlow need not be installed.
 """
 
 import contextlib
+import threading
 
 import keras
 import numpy as np
@@ -272,12 +273,13 @@ class _AnyRows:
     """A function of arrays, traced at its first call, of whatever number of rows."""
 
     def __init__(self, function):
-        self._function, self._traced = function, None
+        self._function, self._traced, self._tracing = function, None, threading.Lock()
 
     def __call__(self, *rows):
-        if self._traced is None:
-            specs = [tf.TensorSpec((None, *row.shape[1:]), row.dtype) for row in rows]
-            self._traced = _graph(self._function, input_signature=specs)
+        with self._tracing:
+            if self._traced is None:
+                specs = [tf.TensorSpec((None, *row.shape[1:]), row.dtype) for row in rows]
+                self._traced = _graph(self._function, input_signature=specs)
         return self._traced(*rows)
 
 

@@ -151,6 +151,17 @@ def read_run(path):
     return _read(path, "the record of a run, which `vlae-tf train` writes", _Run)
 
 
+def epochs_and_seconds(record):
+    """Epochs and wall time of a run and of those that it went on from.
+
+    Example:
+        >>> epochs_and_seconds({"epochs": 3, "wall_time_s": 20.0})
+        (3, 20.0)
+    """
+    runs = [record, record.get("earlier", {"epochs": 0, "wall_time_s": 0.0})]
+    return sum(run["epochs"] for run in runs), round(sum(run["wall_time_s"] for run in runs), 1)
+
+
 def read_probe(path):
     """What `vlae-tf probe` wrote, a dict; raises as `read_metrics`."""
     return _read(path, "a linear probe, which `vlae-tf probe` writes", _Probe)

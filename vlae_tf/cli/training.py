@@ -43,9 +43,11 @@ def recipes():
 
 def _measured(record):
     """Time and number of all epochs of an entry: of its run, and of the runs that it continued."""
-    runs = [record, record.get("earlier", {"epochs": 0, "wall_time_s": 0})]
-    minutes = round(sum(run["wall_time_s"] for run in runs) / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min", str(sum(run["epochs"] for run in runs))
+    from vlae_tf.records import epochs_and_seconds
+
+    epochs, seconds = epochs_and_seconds(record)
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min", str(epochs)
 
 
 @app.command()

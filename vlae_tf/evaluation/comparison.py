@@ -8,7 +8,7 @@ import numpy as np
 from vlae_tf.evaluation.run_metrics import read_log_prob
 from vlae_tf.evaluation.units import SIZE, number_of_images, number_of_samples
 from vlae_tf.files import PathLike, write_between
-from vlae_tf.records import read_metrics, read_probe, read_run
+from vlae_tf.records import epochs_and_seconds, read_metrics, read_probe, read_run
 from vlae_tf.runs import Recipe
 from vlae_tf.units import in_unit, plus_minus, rounded, unit, with_error
 
@@ -117,8 +117,7 @@ def _epochs(folder, recipe):
     """The epochs of a run, those of a run that it went on from included."""
     if not (folder / "run.json").is_file():
         return recipe.epochs
-    run = read_run(folder / "run.json")
-    return run["epochs"] + run.get("earlier", {"epochs": 0})["epochs"]
+    return epochs_and_seconds(read_run(folder / "run.json"))[0]
 
 
 def _more(folder, metrics):

@@ -13,7 +13,7 @@ import keras
 
 from vlae_tf.backend import replicas
 from vlae_tf.files import write_text
-from vlae_tf.records import read_run
+from vlae_tf.records import epochs_and_seconds, read_run
 
 _PACKAGES = ("vlae_tf", "keras", "tensorflow", "jax", "tensorflow-probability", "numpy")
 
@@ -95,8 +95,8 @@ def read_record(path):
 def _earlier(record):
     if not record:
         return {}
-    before = record.get("earlier", {"epochs": 0, "wall_time_s": 0.0})
-    return {"earlier": {key: round(before[key] + record[key], 1) for key in before}}
+    epochs, seconds = epochs_and_seconds(record)
+    return {"earlier": {"epochs": epochs, "wall_time_s": seconds}}
 
 
 def _before(epoch, part):

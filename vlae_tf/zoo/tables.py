@@ -5,7 +5,7 @@ import pathlib
 from vlae_tf import catalogue
 from vlae_tf.evaluation.units import control_nll, number_of_images, number_of_samples
 from vlae_tf.files import read_json, write_between, write_text
-from vlae_tf.records import read_metrics, read_probe, read_run
+from vlae_tf.records import epochs_and_seconds, read_metrics, read_probe, read_run
 from vlae_tf.units import plus_minus, rounded, unit
 
 # Published results on the test set, in nats, or bits/dim for CIFAR-10: the paper's (Chen et al.,
@@ -175,7 +175,7 @@ def facts(folder):
         "cpu": last["hardware"]["cpu"],
         "backend": last["backend"],
         "earlier": _earlier(run, recipe),
-        "epochs_in_all": run["epochs"] + run.get("earlier", {}).get("epochs", 0),
+        "epochs_in_all": epochs_and_seconds(run)[0],
         "trained": last["command"],
         "evaluated": "\n".join(b["command"] for b in metrics["likelihood"] if b["command"]),
     }
