@@ -12,7 +12,7 @@ from vlae_tf.priors.autoregressive_flow_prior import AutoregressiveFlowPrior
 # Codes are whole multiples of 2^-5, of less than 32; the grid of the posterior's parameters.
 _STEPS, _LEVELS, _FINE = 32, 2048, 4096
 # Images whose networks run together; what a batch may take of the words there are.
-_BATCH, _SHARE = 64, 0.9
+_BATCH, _SHARE = 128, 0.9
 _SEED = 2
 
 
