@@ -367,6 +367,12 @@ def test_what_is_declared_is_checked_before_any_array_is_made(versions, strings,
         many.inputs["x"].tensor_shape.dim[0].size = size
         with pytest.raises(ServingError, match=r"`x` must be int32 of shape \(None,\)"):
             count.predict(many)
+    with pytest.raises(ServingError, match=r"Received: x=float64 of shape \(1,\)"):
+        count.predict(request(x=np.ones(1)))
+    unknown = request(x=np.int32([1]))
+    unknown.inputs["x"].dtype = 77
+    with pytest.raises(ServingError, match="Received: x=the unknown type 77"):
+        count.predict(unknown)
     # A string of a kilobyte that stands for a billion.
     long = request(x=[["?" * 1024]])
     long.inputs["x"].tensor_shape.dim[1].size = 10**6
@@ -510,6 +516,17 @@ def test_a_mistake_is_told_in_a_plain_sentence(server, path, body):
     assert status == 400
     for trace in ("Traceback", ".py", "File ", "node", "{{", "\n"):
         assert trace not in words
+
+
+def test_another_method_is_told_as_any_mistake(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request("PUT", "/v1/models/count")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers.get_content_type()) == (405, "application/json")
+        assert json.loads(answer.read())["error"] == (
+            "`method` must be GET or POST. Received: method=PUT"
+        )
 
 
 def test_an_unknown_input_of_a_type_without_arrays_is_a_mistake(server):

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
@@ -85,4 +85,11 @@ def rest_app(models, max_request_bytes, max_requests, seconds):
         # Not Starlette's own JSON, which has no NaN.
         return Response(json.dumps(content), status, media_type="application/json")
 
-    return Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])
+    async def other_method(request, error):
+        words = str(invalid("method", "GET or POST", request.method))
+        return JSONResponse({"error": words}, 405, error.headers)
+
+    return Starlette(
+        routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])],
+        exception_handlers={405: other_method},
+    )
