@@ -73,13 +73,14 @@ def entry_names(pattern: str = "*") -> list[str]:
     return fnmatch.filter(entries(), pattern)
 
 
-def locate(source: PathLike) -> pathlib.Path:
+def locate(source: PathLike, argument: str = "source") -> pathlib.Path:
     """The folder of a model: of an entry, by its name, or of any folder with a config.json.
 
     Args:
         source: name of an entry (`zoo.list()`), path of an entry or of a run of `vlae-tf train`,
             or "hf://user/name", a repository of the Hugging Face Hub with the files of an entry
             (needs the package huggingface_hub).
+        argument: what an error calls it.
 
     Raises:
         ValueError: if it is none of these; it names those that there are.
@@ -92,23 +93,48 @@ def locate(source: PathLike) -> pathlib.Path:
     """
     source = os.fspath(source)
     if source.startswith(_HUB):
-        return _download(source)
+        return _download(source, argument)
     known, path = entries(), pathlib.Path(source).expanduser()
     if source in known:
         return known[source]
     if source and (path / "config.json").is_file():
         return path
-    raise ValueError(_unknown(source, path, known))
+    raise ValueError(_unknown(source, path, known, argument))
 
 
-def _unknown(source, path, known):
+def published(folder):
+    """Whether a folder is an entry of the package's zoo."""
+    return ZOO is not None and ZOO.resolve() in pathlib.Path(folder).resolve().parents
+
+
+def result_file(folder, path, name):
+    """The file for a measurement of a model: `path`, or unless given that of this name in its
+    folder.
+
+    Raises:
+        ValueError: for an entry of the package's zoo without a path: its folder holds what was
+            published.
+    """
+    if path is not None:
+        return pathlib.Path(path)
+    folder = pathlib.Path(folder)
+    if published(folder):
+        raise ValueError(
+            f"`path` (--out) must be given for an entry of the zoo, whose {name} holds the "
+            f"published figures. Received: the entry {folder.name!r} without it"
+        )
+    return folder / name
+
+
+def _unknown(source, path, known, argument):
     """What is wrong with a source, and which there are."""
     expected = "the name of an entry of the zoo, the folder of an entry or a run, or hf://user/name"
     near = sorted(_entries_in(path.parent)) if source and path.parent.is_dir() else []
     there = [f"the zoo has {', '.join(known) or 'no entry'}"]
     if near:
         there.append(f"{path.parent} has {', '.join(near)}")
-    sentence = f"`source` must be {expected}; {'; '.join(there)}. Received: source={source!r}"
+    there = "; ".join(there)
+    sentence = f"`{argument}` must be {expected}; {there}. Received: {argument}={source!r}"
     if path.suffix == ".keras":
         return f"{sentence}. A .keras file is loaded by keras.saving.load_model."
     if source and path.is_dir():
@@ -118,7 +144,7 @@ def _unknown(source, path, known):
     return sentence
 
 
-def _download(source):
+def _download(source, argument):
     """The folder with the files of a repository of the Hugging Face Hub, downloaded once."""
     try:
         import huggingface_hub
@@ -128,11 +154,11 @@ def _download(source):
         ) from error
     repository = source.removeprefix(_HUB)
     if repository.count("/") != 1 or not all(repository.split("/")):
-        raise ValueError(f"`source` must be hf://user/name. Received: source={source!r}")
+        raise ValueError(f"`{argument}` must be hf://user/name. Received: {argument}={source!r}")
     folder = pathlib.Path(huggingface_hub.snapshot_download(repository, allow_patterns=_FILES))
     if not (folder / "config.json").is_file():
         raise ValueError(
-            f"`source` must be a repository with the files of an entry. Received: {source!r}, "
+            f"`{argument}` must be a repository with the files of an entry. Received: {source!r}, "
             "which has no config.json"
         )
     return folder

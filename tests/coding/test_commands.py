@@ -53,6 +53,28 @@ def test_a_folder_of_pictures_goes_in_and_comes_out(entries):
     assert {path.name for path in entries.iterdir()} == names
 
 
+@pytest.mark.parametrize(
+    "size, colour, words",
+    [
+        ((5, 4), 255, None),
+        ((5, 4), 200, "were cut at 128"),
+        ((9, 7), 255, "were made 4x5x1"),
+        ((9, 7), 200, "were made 4x5x1 and cut at 128"),
+    ],
+)
+def test_it_is_told_where_pictures_were_changed_first(entries, size, colour, words):
+    (entries / "pictures").mkdir()
+    for number in range(2):
+        picture = Image.new("L", size)
+        picture.putpixel((number, 3), colour)
+        picture.save(entries / "pictures" / f"{number}.png")
+    out = entries / "pictures.vlae"
+    options = ["--entry", "binary", "--out", out, "--codebook-bits", 3]
+    told = run("compress", entries / "pictures", *options)
+    assert words in told if words else "were" not in told
+    assert "were" not in run("compress", entries / "pictures", *options, "--lossy")
+
+
 def test_nothing_beside_the_output_is_touched(entries):
     images = KEPT / "binary" / "images.npy"
     out, folder = entries / "new" / "binary.vlae", entries / "pictures"

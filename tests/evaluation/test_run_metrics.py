@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.tiny import TINY_MODEL, random_images, tiny_recipe, untrained_run
+from vlae_tf import catalogue
 from vlae_tf.datasets import binarised
-from vlae_tf.evaluation import evaluate, evaluate_run, write_metrics
+from vlae_tf.evaluation import evaluate, evaluate_run, probe_run, probe_rungs, write_metrics
 from vlae_tf.evaluation.run_metrics import log_prob_path
 from vlae_tf.files import sha256
 from vlae_tf.runs import load_run
@@ -266,3 +267,9 @@ def test_a_write_that_fails_leaves_the_file_before(tmp_path, monkeypatch):
         write_metrics(path, {"nll": 2.0})
     assert json.loads(path.read_text()) == {"nll": 1.0}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("measure", [evaluate_run, probe_run, probe_rungs])
+def test_published_figures_are_not_written_over(measure):
+    with pytest.raises(ValueError, match=r"`path` .* must be given for an entry of the zoo"):
+        measure(catalogue.locate("mnist_ladder"))

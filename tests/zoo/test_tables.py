@@ -158,3 +158,12 @@ def test_window_that_is_a_cone_is_named_as_one():
     assert entry["window_pixels"] == 257 and "a cone of 257 of these 312" in entry["window"]
     entry = catalogue.read_entry(catalogue.locate("cifar10_lossy_4x2"), "entry")
     assert entry["window_pixels"] == 4 * 2 + 2 and "cone" not in entry["window"]
+
+
+def test_no_window_is_larger_than_the_image():
+    entry = catalogue.read_entry(catalogue.locate("mnist_static_info"), "entry")
+    assert (entry["window_pixels"], entry["window"]) == (28 * 28 - 1, "the whole image")
+    for name, folder in catalogue.entries(own=False).items():
+        entry = catalogue.read_entry(folder, "entry")
+        height, width, _ = entry["image_shape"]
+        assert entry["window_pixels"] < height * width, name

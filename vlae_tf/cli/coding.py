@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vlae_tf.cli.application import DataDir, app, console, own_images
+from vlae_tf.cli.application import DataDir, app, console
 
 Entry = Annotated[str | None, typer.Option(help="Entry, or folder of an entry or a run.")]
 
@@ -29,7 +29,11 @@ def compress(
         int, typer.Option(help="Bits of the code, up to 32, if it is one of a book.")
     ] = 14,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images that are coded, and read, together.")
+        int | None,
+        typer.Option(
+            help="Images that are coded, and read, together: 128 by default with a book of codes, "
+            "else 1,024."
+        ),
     ] = None,
     candidates: Annotated[int, typer.Option(help="Codes that are tried for an image.")] = 8,
     verify: Annotated[bool, typer.Option(help="Decode each block before it is written.")] = True,
@@ -37,8 +41,10 @@ def compress(
 ):
     """Images as a file: the code of each, and its pixels given the code. Lossless unless --lossy.
 
-    For binary models, grey is cut at 128; of the entry's own data set, pixels are drawn as for its
-    evaluation.
+    Pictures of another size are resized, and for binary models grey is cut at 128: the command says
+    so, and what comes back are those. Of the entry's own data set, binary pixels are drawn as for
+    its evaluation. Names of files are not kept: images come back as 000000.png and so on, in the
+    order of their paths.
     """
     from vlae_tf import coding
     from vlae_tf.models.progress import Progress
@@ -84,7 +90,12 @@ def decompress(
     """
     from vlae_tf import coding
     from vlae_tf.models.progress import Progress
+    from vlae_tf.pictures.picture import SUFFIXES
 
+    if out.suffix.lower() in SUFFIXES:
+        raise ValueError(
+            f"`out` must be a folder, or a .npy file. Received: out={str(out)!r}, a picture"
+        )
     with coding.ImageReader(file, entry, batch_size) as reader:
         numbers = range(len(reader)) if index is None else index
         if index is not None and not all(0 <= number < len(reader) for number in numbers):
@@ -115,7 +126,36 @@ def _images(source, split, entry, coder, data_dir):
         if chosen.dataset == source:
             return split_images(chosen, split or "test", data_dir=data_dir)
     split = split or ("test" if source in datasets.DATASETS else "train")
-    return own_images(source, coder.header, split, data_dir)
+    return _as_taken(source, split, coder.header, data_dir)
+
+
+def _as_taken(source, split, header, data_dir):
+    """Own images as the model takes them; it is told if they are others than they were."""
+    import numpy as np
+
+    from vlae_tf import datasets
+
+    try:
+        images = datasets.load_arrays(source, split, data_dir)
+    except ValueError:  # pictures of several sizes, or what is refused below in the same words
+        images = None
+    changes = []
+    if images is None or images.shape[1:] != header.image_shape:
+        images = datasets.load_arrays(source, split, data_dir, image_shape=header.image_shape)
+        changes.append(f"made {'x'.join(map(str, header.image_shape))}")
+    if header.levels == 2:
+        binary = datasets.thresholded(images)
+        ink = np.where(images.max(axis=(1, 2, 3), keepdims=True) <= 1, 1, 255)
+        if (binary * ink != images).any():
+            changes.append("cut at 128")
+        images = binary
+    if changes and header.method != "lossy":
+        typer.echo(
+            f"The images of {source} were {' and '.join(changes)}, as the model takes them. "
+            "The file is lossless for what that left.",
+            err=True,
+        )
+    return images
 
 
 def _all(reader):

@@ -1,5 +1,6 @@
 """Commands that make a model and measure it."""
 
+import itertools
 import json
 import pathlib
 from typing import Annotated
@@ -121,7 +122,8 @@ def evaluate(
         typer.Option("--information", help="Mutual information of image and code too."),
     ] = False,
     out: Annotated[
-        pathlib.Path | None, typer.Option(help="File to write; by default metrics.json of the run.")
+        pathlib.Path | None,
+        typer.Option(help="File to write; by default metrics.json of the run. An entry needs it."),
     ] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
@@ -138,24 +140,25 @@ def evaluate(
     folder = zoo.locate(source)
     _tell_of_slow_policy(dtype)
     with training.on_devices(devices or 1), _progress() as progress:
-        task = progress.add_task("images x samples")
+        task = progress.add_task("images x samples", visible=False)
         metrics = evaluation.evaluate_run(
             folder,
-            out or folder / "metrics.json",
+            out,
             split=split,
             importance_samples=importance_samples,
             num_images=images,
-            control=control and zoo.locate(control),
+            control=control and zoo.locate(control, "control"),
             seed=seed,
             data_dir=data_dir,
             dtype=dtype,
             information=information,
             command=command_line(),
             progress=lambda done, total: progress.update(
-                task, completed=done, total=total, refresh=True
+                task, completed=done, total=total, visible=True, refresh=True
             ),
         )
     console.print_json(json.dumps(metrics))
+    typer.echo(f"Written to {out or folder / 'metrics.json'}", err=True)
 
 
 @app.command()
@@ -175,7 +178,8 @@ def probe(
         ),
     ] = "logistic_regression",
     out: Annotated[
-        pathlib.Path | None, typer.Option(help="File to write; by default probe.json of the run.")
+        pathlib.Path | None,
+        typer.Option(help="File to write; by default probe.json of the run. An entry needs it."),
     ] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
@@ -240,12 +244,12 @@ def rungs(
 ):
     """What each rung of a code tells alone: class, slant, width of strokes, clusters.
 
-    Writes rungs.json of each run.
+    Writes rungs.json of each run. Of an entry of the zoo the published one is shown.
     """
-    from vlae_tf import evaluation, zoo
+    from vlae_tf import catalogue, evaluation, zoo
 
     folders = [zoo.locate(source) for source in sources]
-    for folder in folders:
+    for folder in itertools.filterfalse(catalogue.published, folders):
         with console.status(f"Probing the rungs of {folder.name}"):
             evaluation.probe_rungs(
                 folder, None, images, neighbours, clusters, seed, data_dir, dtype, dataset

@@ -54,7 +54,7 @@ def zoo_info(name: Annotated[str, typer.Argument(help="Name or folder of an entr
 
     from vlae_tf import catalogue
 
-    card = catalogue.read_card(catalogue.locate(name))
+    card = catalogue.read_card(catalogue.locate(name, "name"))
     # The front matter is for the Hugging Face Hub.
     text = card.removeprefix("---").partition("\n---\n")[2] or card
     # A terminal shows no pictures.

@@ -204,7 +204,7 @@ class _Entry:
     """The model of an entry in float64 and, for choices that need not be exact, in float32."""
 
     def __init__(self, source):
-        self._folder = catalogue.locate(source)
+        self._folder = catalogue.locate(source, "entry")
         self.name = self._folder.resolve().name
         self.weights = sha256(self._folder / "model.weights.h5")
 

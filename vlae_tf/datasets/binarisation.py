@@ -10,7 +10,7 @@ def check_intensities(images, argument="images"):
     if images.max() == 1:
         raise ValueError(
             f"Binarisation expects intensities 0..255, and `{argument}` is binary already (its "
-            f"largest pixel is 1). Received: binarise=True"
+            f"largest pixel is 1): leave `binarise` out. Received: binarise set"
         )
 
 

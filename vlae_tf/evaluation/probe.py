@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vlae_tf.catalogue import result_file
 from vlae_tf.checks import check_choice, check_integer
 from vlae_tf.datasets import load_labels
 from vlae_tf.files import PathLike, write_text
@@ -102,7 +103,8 @@ def probe_run(
 
     Args:
         folder: folder of the run, or of a zoo entry.
-        path: file to write; `probe.json` in `folder` unless given.
+        path: file to write; `probe.json` in `folder` unless given. Of an entry of the zoo it must
+            be given.
         num_images: number of training images for the classifier, drawn at random.
         seed: seed of that choice, and of the draw by which images of a "dynamic" set are made
             binary.
@@ -122,9 +124,9 @@ def probe_run(
 
     Example:
         >>> from vlae_tf.evaluation import probe_run
-        >>> probe_run("zoo/mnist_dynamic")["code"]["accuracy"]  # doctest: +SKIP
+        >>> probe_run("runs/mnist_dynamic")["code"]["accuracy"]  # doctest: +SKIP
     """
-    folder = pathlib.Path(folder)
+    folder, path = pathlib.Path(folder), result_file(folder, path, "probe.json")
     recipe, images, labels = labelled_images(folder, num_images, seed, data_dir, dataset)
     model, weights = load_hashed_run(folder, dtype)
     result = {
@@ -141,10 +143,7 @@ def probe_run(
         result[name] = linear_probe(
             features["train"], labels["train"], features["test"], labels["test"], classifier
         )
-    write_text(
-        folder / "probe.json" if path is None else pathlib.Path(path),
-        json.dumps(result, indent=2) + "\n",
-    )
+    write_text(path, json.dumps(result, indent=2) + "\n")
     return result
 
 

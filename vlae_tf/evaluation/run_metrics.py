@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vlae_tf.catalogue import result_file
 from vlae_tf.checks import check_integer
 from vlae_tf.evaluation.metrics import evaluate
 from vlae_tf.evaluation.mutual_information import mutual_information
@@ -57,7 +58,8 @@ def evaluate_run(
 
     Args:
         folder: folder of the run, or of a zoo entry.
-        path: file to write; `metrics.json` in `folder` unless given.
+        path: file to write; `metrics.json` in `folder` unless given. Of an entry of the zoo, where
+            the published figures are, it must be given.
         split: split of the run's data set.
         importance_samples: K, the number of codes drawn for each image.
         num_images: number of images of the split; all unless given.
@@ -89,7 +91,7 @@ def evaluate_run(
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, section 4.1.
     """
     folder = pathlib.Path(folder)
-    path = folder / "metrics.json" if path is None else pathlib.Path(path)
+    path = result_file(folder, path, "metrics.json")
     recipe = Recipe.load(folder / "recipe.json")
     model, weights = load_hashed_run(folder, dtype)
     images = split_images(recipe, split, seed, data_dir)
@@ -197,9 +199,10 @@ def _written(path, record):
     different = [key for key in known if metrics.get(key) != record[key]]
     if different:
         raise ValueError(
-            "`path` must be another file: this one holds results of these weights with "
+            f"`path` (--out) must be another file than {str(path)!r}, which holds results of these "
+            "weights with "
             + ", ".join(f"{key}={metrics.get(key)!r}" for key in different)
-            + f". Received: path={str(path)!r}, "
+            + ". Received: "
             + ", ".join(f"{key}={record[key]!r}" for key in different)
         )
     return metrics

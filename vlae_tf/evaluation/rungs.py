@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vlae_tf.catalogue import result_file
 from vlae_tf.checks import check_installed, check_integer
 from vlae_tf.evaluation.clustering import clustering_accuracy
 from vlae_tf.evaluation.probe import labelled_images
@@ -47,7 +48,8 @@ def probe_rungs(
 
     Args:
         folder: folder of the run, or of a zoo entry.
-        path: file to write; `rungs.json` in `folder` unless given.
+        path: file to write; `rungs.json` in `folder` unless given. Of an entry of the zoo it must
+            be given.
         num_images: number of training images, drawn at random.
         neighbours: number of nearest neighbours.
         clusters: number of clusters of k-means.
@@ -77,7 +79,7 @@ def probe_rungs(
     check_integer(neighbours, "neighbours", least=1)
     check_integer(clusters, "clusters", least=1)
     check_integer(num_images, "num_images", least=max(neighbours, clusters))
-    folder = pathlib.Path(folder)
+    folder, path = pathlib.Path(folder), result_file(folder, path, "rungs.json")
     recipe, images, labels = labelled_images(folder, num_images, seed, data_dir, dataset)
     model, weights = load_hashed_run(folder, dtype)
     written = {split: _written(x) for split, x in images.items()}
@@ -109,7 +111,6 @@ def probe_rungs(
         "k_means_clusters": clusters,
         "rungs": found,
     }
-    path = folder / "rungs.json" if path is None else pathlib.Path(path)
     write_text(path, json.dumps(result, indent=2) + "\n")
     return result
 

@@ -48,9 +48,9 @@ def number_of_samples(block):
 def window(likelihood_family):
     """A sort key that orders windows by how much they show, and the window as text.
 
-    The text is width x height in pixels, as in the paper, or "nothing"; where the window is no
-    rectangle, that of the smallest one around it, and the number of pixels it has. A grey window
-    shows less than any window with colours.
+    The text is width x height in pixels, as in the paper, "nothing", or "the whole image"; where
+    the window is no rectangle, that of the smallest one around it, and the number of pixels it has.
+    A grey window shows less than any window with colours.
     """
     network = getattr(likelihood_family, "network", None)
     if network is None:
@@ -58,7 +58,23 @@ def window(likelihood_family):
     field = network.receptive_field
     width, grey = field.left + 1 + field.right, getattr(likelihood_family, "grey_window", False)
     box = field.above * width + field.left
+    height, columns, _ = likelihood_family.image_shape
+    if window_pixels(likelihood_family) == height * columns - 1:
+        return (not grey, box), f"the whole image{', grey' if grey else ''}"
     text = f"{width}x{field.above} above, {field.left} left{', grey' if grey else ''}"
     if field.pixels < box:
         text += f" (a cone of {field.pixels} of these {box} pixels)"
     return (not grey, box), text
+
+
+def window_pixels(likelihood_family):
+    """The number of pixels of the window: the most that a pixel of the image sees."""
+    network = getattr(likelihood_family, "network", None)
+    if network is None:
+        return 0
+    field, (height, width, _) = network.receptive_field, likelihood_family.image_shape
+    ends = [end for end in field.ends[:height] if end is not None]
+    return max(
+        sum(max(0, min(end, width - 1 - column) + min(field.left, column) + 1) for end in ends)
+        for column in range(width)
+    )

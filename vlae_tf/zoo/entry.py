@@ -2,7 +2,7 @@
 
 import json
 
-from vlae_tf.evaluation.units import window
+from vlae_tf.evaluation.units import window, window_pixels
 from vlae_tf.files import read_json, write_text
 from vlae_tf.models.folder import read_part
 
@@ -17,13 +17,12 @@ def write_entry(folder, source, licence=None):
     """
     likelihood = read_part(folder, "likelihood_family")
     _, shown = window(likelihood)
-    network = getattr(likelihood, "network", None)
     entry = {
         "source": source,
         "licence": licence,
         "image_shape": list(likelihood.image_shape),
         "latent_dim": read_json(folder / "recipe.json", "a recipe")["model"]["latent_dim"],
         "window": shown,
-        "window_pixels": network.receptive_field.pixels if network else 0,
+        "window_pixels": window_pixels(likelihood),
     }
     write_text(folder / "entry.json", json.dumps(entry, indent=2) + "\n")

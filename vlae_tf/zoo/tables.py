@@ -128,12 +128,14 @@ def write_page(path):
 
 _INTRODUCTION = """# Results
 
-Written by `vlae-tf zoo table --page docs/results.md` from the metrics that `vlae-tf evaluate` wrote
-in each entry; do not edit it by hand. NLL is an importance-weighted estimate: in the mean an upper
-bound, which more samples tighten. ± is its standard error over the images. A unit is active if the
-mean of its posterior varies over the images with a variance above 0.01; a count can hang on that
-threshold, where variances lie close to it, as those of mnist_dynamic do. The control is the same
-decoder trained without a code. The recipe of an entry is the `recipe.json` in its folder.
+Written by `vlae-tf zoo table --page docs/results.md` from the metrics that `vlae-tf evaluate`
+wrote in each entry; do not edit it by hand. NLL is an importance-weighted estimate: in the mean
+an upper bound, which more samples tighten. "(4.3 count)" says on how many of its samples the
+estimate of an image rests in the mean: the fewer, the more it lies above the true value. ± is
+its standard error over the images. A unit is active if the mean of its posterior varies over the
+images with a variance above 0.01; a count can hang on that threshold, where variances lie close
+to it, as those of mnist_dynamic do. The control is the same decoder trained without a code. The
+recipe of an entry is the `recipe.json` in its folder.
 """
 
 _SECTION = """## {name}

@@ -367,7 +367,7 @@ def test_what_is_declared_is_checked_before_any_array_is_made(versions, strings,
         many.inputs["x"].tensor_shape.dim[0].size = size
         with pytest.raises(ServingError, match=r"`x` must be int32 of shape \(None,\)"):
             count.predict(many)
-    with pytest.raises(ServingError, match=r"Received: x=float64 of shape \(1,\)"):
+    with pytest.raises(ServingError, match=r"Received: x=DT_DOUBLE of shape \(1,\)"):
         count.predict(request(x=np.ones(1)))
     unknown = request(x=np.int32([1]))
     unknown.inputs["x"].dtype = 77

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
@@ -23,6 +23,8 @@ _PATH = re.compile(
 )
 _STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "TOO_LARGE": 413, "RESOURCE_EXHAUSTED": 429}
 _STATUS |= {"UNIMPLEMENTED": 501, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504}
+_STATUS |= {"METHOD_NOT_ALLOWED": 405}
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 _FORM = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
 
 
@@ -48,6 +50,8 @@ def rest_app(models, max_request_bytes, max_requests, seconds):
     async def answer(request):
         path, method = request.scope["path"], request.method
         match = _PATH.fullmatch(path)
+        if method not in ("GET", "HEAD", "POST"):
+            raise invalid("method", "GET or POST", method, "METHOD_NOT_ALLOWED")
         if not match or (method == "POST") != (match["verb"] == ":predict"):
             expected = "/v1/models/NAME[/versions/N|/labels/LABEL][/metadata], or POST ...:predict"
             raise invalid("path", expected, f"{method} {path}")
@@ -85,11 +89,4 @@ def rest_app(models, max_request_bytes, max_requests, seconds):
         # Not Starlette's own JSON, which has no NaN.
         return Response(json.dumps(content), status, media_type="application/json")
 
-    async def other_method(request, error):
-        words = str(invalid("method", "GET or POST", request.method))
-        return JSONResponse({"error": words}, 405, error.headers)
-
-    return Starlette(
-        routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])],
-        exception_handlers={405: other_method},
-    )
+    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])

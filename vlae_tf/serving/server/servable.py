@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis.predict_pb2 import PredictResponse
 
@@ -76,7 +77,9 @@ class Servable:
             expected = tf.TensorShape(infos[name].tensor_shape)
             fits = min(shape, default=0) >= 0 and expected.is_compatible_with(shape)
             if not fits or tensor.dtype != dtype.as_datatype_enum:
-                received = f"{_dtype_name(tensor.dtype)} of shape {shape}"
+                known = tensor.dtype in DataType.values()
+                kind = DataType.Name(tensor.dtype) if known else f"the unknown type {tensor.dtype}"
+                received = f"{kind} of shape {shape}"
                 raise invalid(name, f"{dtype.name} of shape {expected}", received)
             if math.prod(shape) * max(dtype.size, 1, *map(len, tensor.string_val)) > _LARGEST:
                 raise invalid(name, f"of at most {_LARGEST} bytes", f"shape {shape}")
@@ -85,11 +88,3 @@ class Servable:
         if len(rows) > 1 or rows and not 1 <= max(rows) <= self.max_rows:
             raise invalid("inputs", f"of 1 to {self.max_rows} rows, all of as many", sorted(rows))
         return max(rows, default=1)
-
-
-def _dtype_name(number):
-    """The name of a type of tensors, which a request gives by its number."""
-    try:
-        return tf.as_dtype(number).name
-    except TypeError:
-        return f"the unknown type {number}"
