@@ -50,6 +50,11 @@ def full_precision(tensor):
     return tensor if double else keras.ops.cast(tensor, "float32")
 
 
+def tanh(tensor):
+    """`keras.ops.tanh`, in the dtype of `tensor`: Keras' on JAX makes float32 of float64 (3.15)."""
+    return tf.math.tanh(tensor)
+
+
 def double_precision():
     """A context in which float64 is what it says: JAX makes float32 of it elsewhere."""
     return jax.enable_x64(True) if BACKEND == "jax" else contextlib.nullcontext()

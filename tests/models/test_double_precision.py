@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.coding.models import SYSTEMS as FILES
+from tests.gradients import randomise
 from tests.systems import PARTS, SHAPE, SIZE, make_system
 from tests.tiny import all_images, numpy_of
 from vlae_tf.backend import double_precision
@@ -39,6 +41,52 @@ def test_log_weights_are_those_of_float32_and_rows_agree(name, tmp_path, eager):
             for row in range(len(images))
         ]
         np.testing.assert_allclose(np.concatenate(alone, axis=1), log_w, rtol=0, atol=1e-12)
+
+
+def outputs(model, weights):
+    """What the networks say of codes and images, with these weights."""
+    model.set_weights(weights)
+    rng = np.random.default_rng(0)
+    code = ops.convert_to_tensor(rng.normal(size=(5, model.latent_dim)))
+    images = rng.integers(model.levels, size=(5, *model.image_shape)).astype("float64")
+    images = ops.convert_to_tensor(images)
+    posterior = model.posterior(images)
+    found = [
+        posterior.center(),
+        posterior.spread(),
+        model.prior().log_prob(code),
+        model.likelihood_family(model.decoder(code), images),
+    ]
+    return [numpy_of(array) for array in found]
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(pytest.param(make, id=f"files: {name}") for name, make in FILES.items()),
+        *(
+            pytest.param(lambda name=name: make_system(name), id=name)
+            for name in PARTS
+            if "outside" not in name and "control" not in name
+        ),
+    ],
+)
+def test_nothing_is_rounded_to_float32_on_the_way(make, tmp_path, eager):
+    # Weights so near one another are on a straight line, and so is what they make; float32 would
+    # make steps of 1e-8 and more.
+    with double_precision():
+        model = in_double(randomise(make(), 0.3), tmp_path)
+        weights = model.get_weights()
+
+        def after(steps):
+            scale = 1 + 1e-7 * steps
+            return outputs(model, [w * scale if w.dtype == "float64" else w for w in weights])
+
+        first, middle, last = after(0), after(1), after(2)
+    for a, b, c in zip(first, middle, last, strict=True):
+        assert np.isfinite(b).all()
+        np.testing.assert_allclose(a + c, 2 * b, rtol=1e-11, atol=1e-10)
 
 
 @pytest.mark.jax

@@ -1,7 +1,7 @@
 import numpy as np
 from keras import ops
 
-from vlae_tf.backend import TensorShape, full_precision, tfd, tfp
+from vlae_tf.backend import TensorShape, full_precision, tanh, tfd, tfp
 from vlae_tf.checks import check_integer
 
 # The least logarithm of a scale, on the -1..1 scale of pixels: a ninth of a level of 256.
@@ -127,7 +127,7 @@ class DiscretisedLogisticMixture(tfd.Distribution):
         means, log_scale = by_component(means, channels), by_component(log_scale, channels)
         if channels == 1:
             return cls(logits, means, log_scale, None, levels)
-        coefficients = ops.tanh(by_component(coefficients, channels * (channels - 1) // 2))
+        coefficients = tanh(by_component(coefficients, channels * (channels - 1) // 2))
         loc = means - _coupling(means, coefficients)
         return cls(logits, loc, log_scale, coefficients, levels)
 

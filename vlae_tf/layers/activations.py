@@ -8,7 +8,7 @@ what is kept in any case, or half as large, in the place of numbers in full prec
 import keras
 from keras import ops
 
-from vlae_tf.backend import after, full_precision, set_apart
+from vlae_tf.backend import after, full_precision, set_apart, tanh
 
 # Of activations that are linear on either side of 0: their slopes below and above it.
 _SLOPES = {
@@ -46,6 +46,11 @@ def sigmoid(inputs):
     return ops.cast(ops.sigmoid(full_precision(inputs)), inputs.dtype)
 
 
+def activate(activation, inputs):
+    """`activation(inputs)`, in the dtype of `inputs` also where that is Keras' tanh."""
+    return tanh(inputs) if activation is keras.activations.tanh else activation(inputs)
+
+
 def positive_scale(inputs):
     """A standard deviation of any positive size: a softplus, 1 where `inputs` is 0."""
     return ops.softplus(inputs + 0.5413) + 1e-4
@@ -68,7 +73,7 @@ def gate(inputs, groups=1, bounded=False, training=False):
 
     def factors(inputs):
         a, b = _halves(inputs, groups)
-        return ops.tanh(a) if bounded else a, sigmoid(b)
+        return tanh(a) if bounded else a, sigmoid(b)
 
     @ops.custom_gradient
     def gated(inputs):

@@ -11,6 +11,7 @@ from vlae_tf.checks import (
     check_integer,
     refuse,
 )
+from vlae_tf.layers.activations import activate
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 from vlae_tf.layers.masked_conv2d import MaskedConv2D
 from vlae_tf.layers.wavefront import ReceptiveField, Wavefront
@@ -138,7 +139,7 @@ class ConvMADE(ConfiguredLayer):
 
     def _maps(self, x):
         for layer in self._hidden:
-            x = self.activation(layer(x))
+            x = activate(self.activation, layer(x))
         outputs = self._output(x)
         if self.mean_only:
             return outputs, None

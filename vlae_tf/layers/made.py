@@ -4,6 +4,7 @@ from keras import ops
 
 from vlae_tf.backend import scan
 from vlae_tf.checks import check_activation, check_flag, check_integer, check_integers, refuse
+from vlae_tf.layers.activations import activate
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 from vlae_tf.layers.masked_dense import MaskedDense
 
@@ -126,7 +127,7 @@ class MADE(ConfiguredLayer):
             h = layer(h)
             if context is not None:
                 h = h + self._context[index](context)
-            h = self.activation(h)
+            h = activate(self.activation, h)
         outputs = self._output(h)
         if context is not None:
             outputs = outputs + self._output_context(context)
@@ -185,7 +186,7 @@ class MADE(ConfiguredLayer):
             for index, kernel in enumerate(kernels):
                 sums[index] += ops.matmul(new, kernel)
                 if index < len(kernels) - 1:
-                    new = self.activation(of_degree(index, sums[index], degree))
+                    new = activate(self.activation, of_degree(index, sums[index], degree))
             return sums, x
 
         batch = ops.zeros_like(noise[:, :1])

@@ -1,6 +1,7 @@
 import keras
 
 from vlae_tf.checks import check_activation, check_flag, check_initializer, check_integers
+from vlae_tf.layers.activations import activate
 from vlae_tf.layers.configured_layer import ConfiguredLayer
 from vlae_tf.layers.dense import Dense
 
@@ -63,7 +64,7 @@ class MLP(ConfiguredLayer):
 
     def call(self, inputs):
         for layer in self._stack:
-            inputs = self.activation(layer(inputs))
+            inputs = activate(self.activation, layer(inputs))
         return inputs
 
     def compute_output_shape(self, input_shape):
