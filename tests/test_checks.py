@@ -196,3 +196,16 @@ def test_shape_of_a_tf_dataset_is_checked_and_nothing_read():
     checks.check_data(dataset, (2, 4, 1))
     with pytest.raises(ValueError, match=r"shape \(batch, 4, 2, 1\)"):
         checks.check_data(dataset, (4, 2, 1))
+
+
+def test_a_temperature_is_finite_in_float32():
+    with pytest.raises(ValueError, match="`temperature` must be a finite number"):
+        checks.check_temperatures(1e39, 3)
+    np.testing.assert_array_equal(checks.check_temperatures(0.5, 2), np.float32([0.5, 0.5]))
+
+
+def test_masked_values_are_no_numbers():
+    images = np.zeros((2, 4, 4, 1), "uint8")
+    checks.check_images(np.ma.masked_array(images, mask=False), (4, 4, 1))
+    with pytest.raises(ValueError, match="without masked values.*images with 32 of them"):
+        checks.check_images(np.ma.masked_array(images, mask=True), (4, 4, 1))

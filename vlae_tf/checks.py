@@ -234,6 +234,9 @@ def _as_array(values, name):
     if isinstance(values, (str, bytes, os.PathLike)):
         expected = "an array; `vlae_tf.datasets.load_arrays` reads files and folders"
         refuse(name, expected, values)
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        expected = "an array without masked values, for which there is no number"
+        refuse(name, expected, None, f"{name} with {values.mask.sum()} of them")
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -265,8 +268,10 @@ def check_temperatures(temperature, count):
     """`temperature`, a number or one for each of `count` rows, as float32 `(count,)`."""
     values = np.asarray(temperature)
     if values.dtype.kind in "iuf" and values.shape in ((), (count,)):
+        with np.errstate(over="ignore"):
+            values = values.astype("float32")
         if np.isfinite(values).all() and (values >= 0).all():
-            return np.broadcast_to(values, count).astype("float32")
+            return np.broadcast_to(values, count)
     expected = f"a finite number, at least 0, or one for each of the {count} rows"
     return refuse("temperature", expected, temperature)
 

@@ -208,21 +208,22 @@ def read_json(path, kind="JSON"):
         return values
 
 
-def load_weights(model, path):
+def load_weights(model, path, optimizer=False):
     """Loads all of `path` into `model`, whose dtypes it takes, or raises a `ValueError` that says
     what is wrong.
 
     Before a number is read, the file's arrays are compared with the model's weights, by name and
-    shape, and an array whose numbers lie in another file is refused (see `read_arrays`).
+    shape, and an array whose numbers lie in another file is refused (see `read_arrays`); the
+    optimiser's too if `optimizer`, as for a run that goes on.
     """
     if not path.is_file():
         raise ValueError(f"There must be a file of weights. Received: path={str(path)!r}")
     try:
-        found = read_arrays(path)
+        found = read_arrays(path, optimizer)
         with tempfile.TemporaryDirectory() as folder:
             own = pathlib.Path(folder) / "model.weights.h5"
             model.save_weights(own)
-            expected = read_arrays(own)
+            expected = read_arrays(own, optimizer)
         if names := [name for name in expected if name not in found]:
             raise ValueError(f"it lacks {_first(names)} of the model's weights")
         if names := [name for name in found if name not in expected]:
@@ -230,9 +231,8 @@ def load_weights(model, path):
         for name, shape in expected.items():
             if found[name] != shape:
                 raise ValueError(f"{name} has the shape {found[name]} and not the model's {shape}")
-        # Keras would only warn of an optimiser's part that does not fit, and leave it out: that is
-        # among the arrays compared. Warnings are not made errors here: filters are the whole
-        # process's, and other threads warn too.
+        # Keras would only warn of what does not fit, and leave it out. Warnings are not made errors
+        # here: filters are the whole process's, and other threads warn too.
         model.load_weights(path)
     # A damaged file may raise anything.
     except Exception as error:
@@ -248,10 +248,10 @@ def _first(names):
     return f"{names[0]}{rest}"
 
 
-def read_arrays(path):
+def read_arrays(path, optimizer=False):
     """Names and shapes of the arrays of a `.weights.h5` file, as a dict; no number is read.
 
-    Those of an optimiser, and the states of random layers, are left out.
+    The states of random layers are left out, and without `optimizer` what an optimiser has.
 
     Raises:
         ValueError: for what a file of weights has no need of: links, numbers that lie in other
@@ -261,6 +261,7 @@ def read_arrays(path):
     import h5py
 
     shapes = {}
+    left_out = ("vars/seed_state_",) if optimizer else ("vars/seed_state_", "optimizer/")
 
     def look(group):
         for key in group:
@@ -278,7 +279,7 @@ def read_arrays(path):
             if item.dtype.kind not in "fiub":
                 raise ValueError(f"{name} holds {item.dtype}, not numbers")
             check_ratio(item.id.get_storage_size(), item.nbytes, f"the array {name!r}")
-            if not name.startswith(("optimizer/", "vars/seed_state_")):
+            if not name.startswith(left_out):
                 shapes[name] = item.shape
 
     with h5py.File(path) as file:

@@ -102,3 +102,12 @@ def test_binary_images_are_black_and_white(entries):
     np.testing.assert_array_equal(load_arrays(entries / "again"), 255 * np.load(images))
     run("compress", images, "--entry", "binary", "--out", out, *options, "--lossy")
     assert out.read_bytes() == (KEPT / "binary" / "lossy.vlae").read_bytes()
+
+
+def test_the_images_are_not_written_over(entries):
+    images = np.load(KEPT / "binary" / "images.npy")[:2]
+    source = entries / "images.npy"
+    np.save(source, images)
+    with pytest.raises(ValueError, match="`out` must be another file than the images"):
+        run("compress", source, "--entry", "binary", "--out", source)
+    np.testing.assert_array_equal(np.load(source), images)

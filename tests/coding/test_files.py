@@ -234,3 +234,46 @@ def test_only_integers_name_an_image(coder, images):
         for index in (slice(2), "1", None, 1.0, True):
             with pytest.raises(ValueError, match="`index` must be an integer"):
                 reader[index]
+
+
+def test_a_file_is_written_within_its_context_alone(coder, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with ImageWriter("images.vlae", coder) as writer:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        writer.write(images)
+    with pytest.raises(ValueError, match="within `with ImageWriter"):
+        writer.write(images)
+    assert decompress((tmp_path / "images.vlae").read_bytes(), coder).shape == images.shape
+    assert {path.name for path in tmp_path.iterdir()} == {"images.vlae", "elsewhere"}
+
+
+def test_images_of_a_block_that_failed_are_not_dropped(coder, images, tmp_path, monkeypatch):
+    with ImageWriter(tmp_path / "images.vlae", coder) as writer:
+        with monkeypatch.context() as patch:
+            patch.setattr(Coder, "encode_blocks", lambda *_: refused_block())
+            with pytest.raises(RuntimeError, match="a block that failed"):
+                writer.write(np.concatenate([images] * 8)[: 8 * coder.workers])
+        writer.write(images)
+    count = 8 * coder.workers + len(images)
+    assert len(decompress((tmp_path / "images.vlae").read_bytes(), coder)) == count
+
+
+def refused_block():
+    raise RuntimeError("a block that failed")
+
+
+def test_integers_of_numpy_are_integers(coder, images):
+    small = Coder(coder, codebook_bits=6, block_size=np.uint8(8), candidates=np.int64(16))
+    many = np.concatenate([images] * 14)
+    data = compress(many, small)
+    np.testing.assert_array_equal(decompress(data, small), many)
+    with ImageReader(data, small) as reader:
+        np.testing.assert_array_equal(reader[np.uint8(200)], many[200])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_each_block_has_a_count(coder, images, count):
+    blocks = [coder.encode(images[:4])] * (2 if count else 0)
+    with pytest.raises(ValueError, match="`counts` must be one for each payload"):
+        coder.decode(blocks, [4] * count)

@@ -135,3 +135,26 @@ def test_an_evaluation_of_one_image_has_no_error(runs):
         metrics["likelihood"][0]["nll_standard_error"] = None
         (folder / "metrics.json").write_text(json.dumps(metrics))
     assert "None" not in comparison_table(folders) and "±" not in comparison_table(folders[:1])
+
+
+def test_weights_that_were_trained_on_since_are_not_compared(runs):
+    folders, _ = runs
+    with (folders[1] / "model.weights.h5").open("ab") as file:
+        file.write(b"!")
+    block = {"num_images": 8, "importance_samples": 2}
+    for compare in (comparison_table, lambda both: paired_difference(*both, block)):
+        with pytest.raises(ValueError, match=r"second belongs to other weights.*evaluate` again"):
+            compare(folders)
+
+
+def test_pairs_are_of_the_same_images(runs, tmp_path):
+    folders, _ = runs
+    block = {"num_images": 8, "importance_samples": 2}
+    assert paired_difference(*folders, block) is not None
+    path = folders[1] / "metrics.json"
+    metrics = json.loads(path.read_text())
+    path.write_text(json.dumps(metrics | {"dataset": "omniglot"}))
+    with pytest.raises(ValueError, match="`folders` must agree in dataset"):
+        paired_difference(*folders, block)
+    with pytest.raises(ValueError, match="must be folders.*no_such"):
+        paired_difference(folders[0], tmp_path / "no_such", block)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vlae_tf.datasets import load_arrays
+from vlae_tf.datasets import load_arrays, thresholded
 from vlae_tf.pictures import read_picture
 
 pytestmark = pytest.mark.jax
@@ -195,3 +195,9 @@ def test_a_file_of_images_of_another_shape_is_named(tmp_path):
     np.save(tmp_path / "small.npy", random_images())
     with pytest.raises(ValueError, match=r"images of .*small.npy must have .*\(8, 8, 1\)"):
         load_arrays(tmp_path / "small.npy", image_shape=(8, 8, 1))
+
+
+@pytest.mark.parametrize("images", [np.full((1, 4, 4, 1), 0.95), np.full((1, 4, 4, 1), -5)])
+def test_what_is_no_intensity_has_no_threshold(images):
+    with pytest.raises(ValueError, match="`images` must be intensities 0..255"):
+        thresholded(images)

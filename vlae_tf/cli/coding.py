@@ -49,6 +49,8 @@ def compress(
     from vlae_tf import coding
     from vlae_tf.models.progress import Progress
 
+    if out.exists() and pathlib.Path(source).exists() and out.samefile(source):
+        raise ValueError(f"`out` must be another file than the images. Received: out={str(out)!r}")
     method = "lossy" if lossy else None
     coder = coding.Coder(
         entry,
@@ -173,12 +175,13 @@ def _write_array(out, images, numbers, shape, levels, progress):
     from vlae_tf.files import whole
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    with whole(out) as temporary:
-        array = np.lib.format.open_memmap(temporary, "w+", "uint8", shape)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    # Not a memory map, which kills the process where the disk is full.
+    with whole(out) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
         for place, image in enumerate(images):
-            array[place] = image
+            file.write(image.tobytes())
             progress(place + 1, len(numbers))
-        array.flush()
 
 
 def _write_pictures(out, images, numbers, shape, levels, progress):

@@ -9,7 +9,7 @@ import numpy as np
 
 from vlae_tf import catalogue
 from vlae_tf.backend import BACKEND, double_precision
-from vlae_tf.checks import check_choice, check_flag, check_images, check_integer
+from vlae_tf.checks import check_choice, check_flag, check_images, check_integer, refuse
 from vlae_tf.coding.bits_back import BitsBack
 from vlae_tf.coding.header import LARGEST_BLOCK, LARGEST_BOOK, METHODS, Header
 from vlae_tf.coding.image_coder import ImageCoder
@@ -79,9 +79,9 @@ class Coder:
             codebook_bits, "codebook_bits", least=0, below=LARGEST_BOOK + 1
         )
         block_size = _BLOCK[method] if block_size is None else block_size
-        check_integer(block_size, "block_size", least=1, below=LARGEST_BLOCK + 1)
-        check_integer(seed, "seed", least=0, below=1 << 64)
-        check_integer(candidates, "candidates", least=1)
+        block_size = check_integer(block_size, "block_size", least=1, below=LARGEST_BLOCK + 1)
+        seed = check_integer(seed, "seed", least=0, below=1 << 64)
+        candidates = check_integer(candidates, "candidates", least=1)
         self.verify = check_flag(verify, "verify")
         self.header = Header(
             self._entry.name,
@@ -180,6 +180,9 @@ class Coder:
         Raises:
             ValueError: for bytes that are no block of this coder's.
         """
+        if len(payloads) != len(counts) or not len(counts):
+            received = f"{len(payloads)} payloads and {len(counts)} counts"
+            refuse("counts", "one for each payload, of which there is one at least", None, received)
         shares = np.array_split(np.arange(len(payloads)), min(self.workers, len(payloads)))
         parts = [([payloads[i] for i in share], [counts[i] for i in share]) for share in shares]
         return np.concatenate(self._side_by_side(self._decode, parts))
@@ -205,7 +208,9 @@ class _Entry:
 
     def __init__(self, source):
         self._folder = catalogue.locate(source, "entry")
-        self.name = self._folder.resolve().name
+        # An entry keeps its name also where its folder is a link.
+        known = {folder: name for name, folder in catalogue.entries().items()}
+        self.name = known.get(self._folder, self._folder.resolve().name)
         self.weights = sha256(self._folder / "model.weights.h5")
 
     @classmethod

@@ -69,7 +69,7 @@ class ImageReader:
             refuse("index", "an integer", index)
         if not -count <= index < count:
             raise IndexError(f"`index` must be one of {count} images. Received: index={index}")
-        block, place = divmod(index % count, self.header.block_size)
+        block, place = divmod(int(index) % count, self.header.block_size)
         if self._kept is None or self._kept[0] != block:
             self._kept = block, self._decoded([block])
         return self._kept[1][place]

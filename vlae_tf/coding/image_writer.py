@@ -35,7 +35,7 @@ class ImageWriter:
     """
 
     def __init__(self, path, coder):
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(path).absolute()
         self.coder = coder
         self._container = None
 
@@ -51,9 +51,10 @@ class ImageWriter:
     def __exit__(self, kind, error, traceback):
         with contextlib.ExitStack() as stack:
             stack.push(self._stack)
+            container, self._container = self._container, None
             if kind is None:
-                self._write_waiting()
-                self._container.finish()
+                self._write_waiting(container)
+                container.finish()
             return self._stack.__exit__(kind, error, traceback) if kind else None
 
     def write(self, images):
@@ -62,14 +63,14 @@ class ImageWriter:
             raise ValueError("Images are written within `with ImageWriter(...) as writer`.")
         self._waiting = np.concatenate([self._waiting, self.coder.checked(images)])
         if len(self._waiting) >= self.coder.workers * self.coder.header.block_size:
-            self._write_waiting(whole_only=True)
+            self._write_waiting(self._container, whole_only=True)
 
-    def _write_waiting(self, whole_only=False):
+    def _write_waiting(self, container, whole_only=False):
         size = self.coder.header.block_size
         end = len(self._waiting) - (len(self._waiting) % size if whole_only else 0)
         blocks = [self._waiting[at : at + size] for at in range(0, end, size)]
+        write_blocks(container, self.coder, blocks)
         self._waiting = self._waiting[end:]
-        write_blocks(self._container, self.coder, blocks)
 
 
 def write_blocks(container, coder, blocks):

@@ -7,7 +7,7 @@ import numpy as np
 
 from vlae_tf.evaluation.run_metrics import read_log_prob
 from vlae_tf.evaluation.units import SIZE, number_of_images, number_of_samples
-from vlae_tf.files import PathLike, write_between
+from vlae_tf.files import PathLike, sha256, write_between
 from vlae_tf.records import epochs_and_seconds, read_metrics, read_probe, read_run
 from vlae_tf.runs import Recipe
 from vlae_tf.units import in_unit, plus_minus, rounded, unit, with_error
@@ -37,16 +37,7 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
     if not paths:
         raise ValueError(f"`folders` must name one run or more. Received: folders={folders!r}")
     all_metrics = [read_metrics(folder / "metrics.json") for folder in paths]
-    told = [tuple(metrics[key] for key in _SAME) for metrics in all_metrics]
-    if len(set(told)) > 1:
-        received = ", ".join(f"{f.name}: {t}" for f, t in zip(paths, told, strict=True))
-        raise ValueError(f"`folders` must agree in {', '.join(_SAME)}. Received: {received}")
-    if len({metrics.get("images_sha256") for metrics in all_metrics} - {None}) > 1:
-        names = ", ".join(folder.name for folder in paths)
-        raise ValueError(
-            "`folders` must have been evaluated on the same images: those of a file or folder have "
-            f"changed since. Evaluate them again. Received: {names} with other images_sha256"
-        )
+    _check_comparable(paths, all_metrics)
     name = unit(all_metrics[0])
     rows = []
     for folder, metrics in zip(paths, all_metrics, strict=True):
@@ -83,6 +74,9 @@ def paired_difference(
         second: the same.
         block: the `num_images` and `importance_samples` of an evaluation of both, with one seed.
 
+    Raises:
+        ValueError: for no folder, evaluations of different data, or weights trained on since.
+
     Example:
         >>> from vlae_tf.evaluation import paired_difference
         >>> size = {"num_images": 10_000, "importance_samples": 256}
@@ -91,11 +85,36 @@ def paired_difference(
     folders = [pathlib.Path(folder).resolve() for folder in (first, second)]
     if folders[0] == folders[1]:
         return None
+    if missing := [folder for folder in folders if not folder.is_dir()]:
+        raise ValueError(f"`first` and `second` must be folders. Received: {str(missing[0])!r}")
+    evaluated = [folder for folder in folders if (folder / "metrics.json").is_file()]
+    _check_comparable(evaluated, [read_metrics(f / "metrics.json") for f in evaluated])
     arrays = [_log_prob(folder, block) for folder in folders]
     if any(array is None or len(array) < 2 for array in arrays):
         return None
     pairs = arrays[1].astype("float64") - arrays[0]
     return float(pairs.mean()), float(pairs.std(ddof=1) / np.sqrt(len(pairs)))
+
+
+def _check_comparable(paths, all_metrics):
+    """Raises unless all were evaluated on the same images, with the weights that are there."""
+    for folder, metrics in zip(paths, all_metrics, strict=True):
+        weights = folder / "model.weights.h5"
+        if weights.is_file() and sha256(weights) != metrics["weights_sha256"]:
+            raise ValueError(
+                f"metrics.json in {folder} belongs to other weights than model.weights.h5. Run "
+                f"`vlae-tf evaluate` again. Received: {folder.name}, trained on since"
+            )
+    told = [tuple(metrics[key] for key in _SAME) for metrics in all_metrics]
+    if len(set(told)) > 1:
+        received = ", ".join(f"{f.name}: {t}" for f, t in zip(paths, told, strict=True))
+        raise ValueError(f"`folders` must agree in {', '.join(_SAME)}. Received: {received}")
+    if len({metrics.get("images_sha256") for metrics in all_metrics} - {None}) > 1:
+        names = ", ".join(folder.name for folder in paths)
+        raise ValueError(
+            "`folders` must have been evaluated on the same images: those of a file or folder have "
+            f"changed since. Evaluate them again. Received: {names} with other images_sha256"
+        )
 
 
 def _log_prob(folder, size):

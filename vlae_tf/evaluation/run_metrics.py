@@ -121,11 +121,13 @@ def evaluate_run(
         progress,
     )
     log_prob = block.pop("log_prob")
+    shared = mutual_information(model, images[rows], seed) if information else None
+    # Read when all is computed: another evaluation may have added to it meanwhile.
     written = _written(path, record)
     if control is not None:
         written["control"] = {**block.pop("control"), **trained}
     if information:
-        written["mutual_information"] = mutual_information(model, images[rows], seed)
+        written["mutual_information"] = shared
     others = [b for b in written.pop("likelihood", []) if any(b[k] != block[k] for k in SIZE)]
     blocks = [*others, {**block, "command": command}]
     blocks.sort(key=lambda b: [b[k] for k in SIZE], reverse=True)

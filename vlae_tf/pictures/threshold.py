@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vlae_tf.checks import check_integer, refuse
+
 THRESHOLD = 128
 
 
@@ -24,5 +26,10 @@ def thresholded(images: ArrayLike, threshold: int = THRESHOLD) -> np.ndarray:
         array([0, 1, 0, 1], dtype=uint8)
     """
     images = np.asarray(images)
+    inside = not images.size or 0 <= images.min() <= images.max() < 256
+    if images.dtype.kind not in "iub" or not inside:
+        received = f"images of dtype {images.dtype}"
+        refuse("images", "intensities 0..255 in whole numbers", None, received)
+    threshold = check_integer(threshold, "threshold", least=0, below=256)
     binary = images.max(axis=tuple(range(1, images.ndim)), keepdims=True) <= 1
     return np.where(binary, images, images >= threshold).astype("uint8")

@@ -40,7 +40,7 @@ class Checkpoint(keras.callbacks.Callback):
         if not self.latest.exists():
             return 0
         model.optimizer.build(model.trainable_variables)
-        load_weights(model, self.latest)
+        load_weights(model, self.latest, optimizer=True)
         # The batches: `iterations` counts updates, with several batches to one on request.
         step = int(ops.convert_to_numpy(model.optimizer.variables[0]))
         epoch, rest = divmod(step, steps_per_epoch)
