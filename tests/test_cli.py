@@ -263,7 +263,11 @@ def test_the_table_goes_between_the_marks(tiny_zoo, tmp_path):
             ["tune", "mnist_static", "--latent-sizes", "2", "--out", __file__],
             "`out` must be a folder, and none of its parents a file. Received: the file",
         ),
-        (["evaluate", "tiny", "--importance-samples", "0"], "`importance_samples` must be"),
+        (
+            ["evaluate", "tiny", "--importance-samples", "0", "--out", "again.json"],
+            "`importance_samples` must be",
+        ),
+        (["evaluate", "tiny"], "`path` (--out) must be given for an entry of the zoo"),
         (["reconstruct", "tiny", "--images", "nowhere"], "nowhere"),
         (["export", "tiny", "out", "--dtype", "float16"], "`dtype` must be float32 or mixed_bf"),
         (

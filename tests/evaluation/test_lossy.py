@@ -93,6 +93,7 @@ def test_windows_are_ordered_by_what_they_show():
             size = (2 * height + 1, width)
             self.network = GatedPixelCNN(blocks=1, first_kernel_size=size, block_kernel_size=1)
             self.grey_window = grey
+            self.image_shape = (32, 32, 3)
 
     families = [Likelihood(7, 4), Likelihood(4, 2), Likelihood(7, 4, grey=True), object()]
     told = [shown for _, shown in sorted(window(family) for family in families)]
