@@ -58,6 +58,14 @@ def whole(path):
         raise
 
 
+def save_figure(figure, path):
+    """Writes a figure of matplotlib in the format of the suffix, PNG without one: whole, or not at
+    all, as `whole`."""
+    path = pathlib.Path(path)
+    with whole(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower() or "png")
+
+
 def _runs(process):
     """Whether there is such a process on this host; True where that cannot be asked."""
     if os.name == "nt":

@@ -36,5 +36,10 @@ def images():
 def curves(monkeypatch):
     """The figures that are saved."""
     saved = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path: saved.append(figure))
+
+    def save(figure, path, **options):
+        path.touch()
+        saved.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", save)
     return saved

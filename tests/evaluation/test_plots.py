@@ -143,3 +143,19 @@ def test_refuses_a_history_without_epochs(tmp_path):
     (tmp_path / "history.csv").write_text("epoch,elbo,code_bits\n")
     with pytest.raises(ValueError, match="at least one finished epoch.*history.csv"):
         plot_history(tmp_path / "history.csv", tmp_path / "history.png")
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(random_images, tmp_path, monkeypatch):
+    path = tmp_path / "samples.png"
+    plot_samples(random_images, path)
+    before = path.read_bytes()
+
+    def full(self, name, **options):
+        name.write_bytes(before[:10])
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    with pytest.raises(OSError, match="full"):
+        plot_samples(random_images, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["samples.png"]
+    assert path.read_bytes() == before

@@ -16,7 +16,7 @@ from vlae_tf.evaluation.units import (
     number_of_images,
     window,
 )
-from vlae_tf.files import PathLike, sha256, write_text
+from vlae_tf.files import PathLike, save_figure, sha256, write_text
 from vlae_tf.models.folder import read_part
 from vlae_tf.records import read_metrics
 from vlae_tf.runs import Recipe, load_run
@@ -218,4 +218,4 @@ def _plot_curves(rows, metrics, path):
             axes.yaxis.set_minor_locator(NullLocator())
     likelihood.plot(places, in_unit(controls, metrics), "sC7", label="without a code")
     likelihood.legend(frameon=False)
-    figure.savefig(path)
+    save_figure(figure, path)

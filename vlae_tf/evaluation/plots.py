@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from vlae_tf.checks import check_integer
-from vlae_tf.files import PathLike
+from vlae_tf.files import PathLike, save_figure
 from vlae_tf.models import VAE
 from vlae_tf.objectives import Objective
 from vlae_tf.records import read_history
@@ -168,7 +168,7 @@ def plot_history(
         axes.spines[["top", "right"]].set_visible(False)
     if axes.lines:
         axes.legend(frameon=False)
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def _look_at_the_end(axes, curves):
@@ -223,4 +223,4 @@ def _draw(grid, path, title=None, labels=None, ends=()):
         axes.plot([-margin / _SCALE, -2], [at, at], "k", linewidth=0.8, clip_on=False)
     if title:
         figure.text(0.5, 1 - top / size[1] / 2, title, ha="center", va="center", fontsize=9)
-    figure.savefig(path)
+    save_figure(figure, path)

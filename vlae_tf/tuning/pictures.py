@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from vlae_tf import evaluation
+from vlae_tf.files import save_figure
 from vlae_tf.runs import load_run
 
 
@@ -31,7 +32,7 @@ def plot_curves(results, path):
         trade.annotate(
             str(trial.latent_dim), point, xytext=(4, 4), textcoords="offset points", fontsize=8
         )
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def plot_codes(trials, images, path):
