@@ -12,7 +12,7 @@ import pydantic
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from vlae_tf.files import read_json, reading
+from vlae_tf.files import read_json, reading, sha256
 
 _OPEN = pydantic.ConfigDict(strict=True, extra="allow")
 _Number = pydantic.FiniteFloat
@@ -144,6 +144,17 @@ def read_metrics(path):
             f"file {str(path)!r}"
         )
     return _read(path, "the metrics of a model, which `vlae-tf evaluate` writes", _Metrics)
+
+
+def check_weights(folder, metrics):
+    """The sha256 of a folder's weights; a `ValueError` if its metrics were measured with others."""
+    weights = sha256(folder / "model.weights.h5")
+    if weights != metrics["weights_sha256"]:
+        raise ValueError(
+            f"metrics.json in {folder} belongs to other weights than model.weights.h5. Run "
+            f"`vlae-tf evaluate` again. Received: {str(folder)!r} with weights of sha256 {weights}"
+        )
+    return weights
 
 
 def read_run(path):

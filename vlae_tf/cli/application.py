@@ -105,11 +105,11 @@ def check_picture(out):
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def own_images(source, model, split="train", data_dir=None):
+def own_images(source, model):
     """Images of a user as the model takes them: of its size, and binary where it is."""
     from vlae_tf import datasets
 
-    images = datasets.load_arrays(source, split, data_dir, image_shape=model.image_shape)
+    images = datasets.load_arrays(source, image_shape=model.image_shape)
     return datasets.thresholded(images) if model.levels == 2 else images
 
 

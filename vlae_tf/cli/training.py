@@ -135,9 +135,10 @@ def evaluate(
     Likelihoods that the file already holds, of other numbers of images or samples, are kept.
     Run the same command again to continue an interrupted evaluation.
     """
-    from vlae_tf import evaluation, training, zoo
+    from vlae_tf import catalogue, evaluation, training, zoo
 
     folder = zoo.locate(source)
+    out = catalogue.result_file(folder, out, "metrics.json")
     _tell_of_slow_policy(dtype)
     with training.on_devices(devices or 1), _progress() as progress:
         task = progress.add_task("images x samples", visible=False)
@@ -158,7 +159,7 @@ def evaluate(
             ),
         )
     console.print_json(json.dumps(metrics))
-    typer.echo(f"Written to {out or folder / 'metrics.json'}", err=True)
+    typer.echo(f"Written to {out}", err=True)
 
 
 @app.command()

@@ -7,8 +7,14 @@ import numpy as np
 
 from vlae_tf.evaluation.run_metrics import read_log_prob
 from vlae_tf.evaluation.units import SIZE, number_of_images, number_of_samples
-from vlae_tf.files import PathLike, sha256, write_between
-from vlae_tf.records import epochs_and_seconds, read_metrics, read_probe, read_run
+from vlae_tf.files import PathLike, write_between
+from vlae_tf.records import (
+    check_weights,
+    epochs_and_seconds,
+    read_metrics,
+    read_probe,
+    read_run,
+)
 from vlae_tf.runs import Recipe
 from vlae_tf.units import in_unit, plus_minus, rounded, unit, with_error
 
@@ -83,13 +89,18 @@ def paired_difference(
         >>> paired_difference("runs/elbo", "runs/iwae", size)  # doctest: +SKIP
     """
     folders = [pathlib.Path(folder).resolve() for folder in (first, second)]
-    if folders[0] == folders[1]:
-        return None
     if missing := [folder for folder in folders if not folder.is_dir()]:
         raise ValueError(f"`first` and `second` must be folders. Received: {str(missing[0])!r}")
     evaluated = [folder for folder in folders if (folder / "metrics.json").is_file()]
     _check_comparable(evaluated, [read_metrics(f / "metrics.json") for f in evaluated])
-    arrays = [_log_prob(folder, block) for folder in folders]
+    return _paired(folders[0], folders[1], block)
+
+
+def _paired(first, second, block):
+    """`paired_difference` of two runs that are known to be comparable."""
+    if first == second:
+        return None
+    arrays = [_log_prob(folder, block) for folder in (first, second)]
     if any(array is None or len(array) < 2 for array in arrays):
         return None
     pairs = arrays[1].astype("float64") - arrays[0]
@@ -99,12 +110,8 @@ def paired_difference(
 def _check_comparable(paths, all_metrics):
     """Raises unless all were evaluated on the same images, with the weights that are there."""
     for folder, metrics in zip(paths, all_metrics, strict=True):
-        weights = folder / "model.weights.h5"
-        if weights.is_file() and sha256(weights) != metrics["weights_sha256"]:
-            raise ValueError(
-                f"metrics.json in {folder} belongs to other weights than model.weights.h5. Run "
-                f"`vlae-tf evaluate` again. Received: {folder.name}, trained on since"
-            )
+        if (folder / "model.weights.h5").is_file():
+            check_weights(folder, metrics)
     told = [tuple(metrics[key] for key in _SAME) for metrics in all_metrics]
     if len(set(told)) > 1:
         received = ", ".join(f"{f.name}: {t}" for f, t in zip(paths, told, strict=True))
@@ -159,7 +166,7 @@ def _objective(part):
 
 def _difference(first, folder, block, metrics):
     """How much lower the NLL is than that of the first run, as text."""
-    found = paired_difference(first, folder, block)
+    found = _paired(first.resolve(), folder.resolve(), block)
     if found is None:
         return "-"
     number, error = (in_unit(nats, metrics) for nats in found)

@@ -16,9 +16,9 @@ from vlae_tf.evaluation.units import (
     number_of_images,
     window,
 )
-from vlae_tf.files import PathLike, save_figure, sha256, write_text
+from vlae_tf.files import PathLike, save_figure, write_text
 from vlae_tf.models.folder import read_part
-from vlae_tf.records import read_metrics
+from vlae_tf.records import check_weights, read_metrics
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import split_images
 from vlae_tf.units import in_unit, rounded, unit, with_error
@@ -135,11 +135,7 @@ def _measured(folders):
                 f"Received: {name}={str(folder)!r}, without metrics.json"
             )
         measured[name] = read_metrics(folder / "metrics.json")
-        if sha256(folder / "model.weights.h5") != measured[name]["weights_sha256"]:
-            raise ValueError(
-                f"metrics.json in {folder} belongs to other weights than model.weights.h5. Run "
-                f"`vlae-tf evaluate` again. Received: {name}={str(folder)!r}"
-            )
+        check_weights(folder, measured[name])
     kinds = {tuple(metrics[key] for key in _CONDITIONS) for metrics in measured.values()}
     if len(kinds) > 1:
         raise ValueError(

@@ -1,6 +1,17 @@
 import logging
 import reprlib
 
+_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "TOO_LARGE": 413,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+
 
 class ServingError(Exception):
     """A request that failed, with the name of its gRPC status code.
@@ -18,6 +29,11 @@ class ServingError(Exception):
     def __init__(self, code, message):
         super().__init__(message[:1000])
         self.code = code
+
+    @property
+    def status(self):
+        """The HTTP status of the code."""
+        return _STATUS.get(self.code, 500)
 
 
 def invalid(name, expected, received, code="INVALID_ARGUMENT"):

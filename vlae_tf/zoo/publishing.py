@@ -24,7 +24,7 @@ from vlae_tf.models import importance_weighted_log_prob
 from vlae_tf.models.folder import read_part
 from vlae_tf.posteriors import LadderPosterior
 from vlae_tf.priors import GaussianMixturePrior
-from vlae_tf.records import read_metrics
+from vlae_tf.records import check_weights, read_metrics
 from vlae_tf.runs import Recipe, load_run
 from vlae_tf.runs.data import images_sha256, split_images
 from vlae_tf.units import in_unit, unit
@@ -75,12 +75,7 @@ def publish(run, folder, data_dir=None, licence=None):
             f"Received: run={str(run)!r} without {', '.join(missing)}"
         )
     metrics = read_metrics(run / "metrics.json")
-    weights = sha256(run / "model.weights.h5")
-    if weights != metrics["weights_sha256"]:
-        raise ValueError(
-            f"metrics.json in {run} belongs to other weights than model.weights.h5. Run "
-            f"`vlae-tf evaluate` again. Received: run={str(run)!r} with weights of sha256 {weights}"
-        )
+    weights = check_weights(run, metrics)
     log_probs = [_log_prob(run, block) for block in metrics["likelihood"]]
     recipe = Recipe.load(run / "recipe.json")
     images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)

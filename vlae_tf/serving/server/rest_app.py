@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, request_response
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
@@ -21,10 +21,6 @@ _PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
     r"(?P<verb>/metadata|:predict)?"
 )
-_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "TOO_LARGE": 413, "RESOURCE_EXHAUSTED": 429}
-_STATUS |= {"UNIMPLEMENTED": 501, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504}
-_STATUS |= {"METHOD_NOT_ALLOWED": 405}
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 _FORM = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
 
 
@@ -84,9 +80,8 @@ def rest_app(models, max_request_bytes, max_requests, seconds):
         try:
             status, content = 200, await answer(request)
         except Exception as failure:
-            error = told(failure)
-            status, content = _STATUS.get(error.code, 500), {"error": str(error)}
+            status, content = (error := told(failure)).status, {"error": str(error)}
         # Not Starlette's own JSON, which has no NaN.
         return Response(json.dumps(content), status, media_type="application/json")
 
-    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])
+    return Starlette(routes=[Mount("/", request_response(endpoint))])

@@ -72,15 +72,13 @@ class Servable:
         """The number of rows: the first size of all inputs whose signature leaves it free."""
         rows = set()
         for name, tensor in inputs.items():
-            dtype = tf.as_dtype(infos[name].dtype)
+            dtype, tag = tf.as_dtype(infos[name].dtype), tensor.dtype
             shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
             expected = tf.TensorShape(infos[name].tensor_shape)
             fits = min(shape, default=0) >= 0 and expected.is_compatible_with(shape)
-            if not fits or tensor.dtype != dtype.as_datatype_enum:
-                known = tensor.dtype in DataType.values()
-                kind = DataType.Name(tensor.dtype) if known else f"the unknown type {tensor.dtype}"
-                received = f"{kind} of shape {shape}"
-                raise invalid(name, f"{dtype.name} of shape {expected}", received)
+            if not fits or tag != dtype.as_datatype_enum:
+                kind = DataType.Name(tag) if tag in DataType.values() else f"the unknown type {tag}"
+                raise invalid(name, f"{dtype.name} of shape {expected}", f"{kind} of shape {shape}")
             if math.prod(shape) * max(dtype.size, 1, *map(len, tensor.string_val)) > _LARGEST:
                 raise invalid(name, f"of at most {_LARGEST} bytes", f"shape {shape}")
             if expected.rank and expected[0] is None:
