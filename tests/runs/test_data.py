@@ -7,7 +7,7 @@ import pytest
 from tests.tiny import tiny_recipe, write_images
 from vlae_tf.datasets import binarised, load_arrays
 from vlae_tf.runs import Recipe, RunData
-from vlae_tf.runs.data import draws_afresh
+from vlae_tf.runs.data import draws_afresh, split_images
 
 pytestmark = pytest.mark.jax
 
@@ -60,6 +60,18 @@ def test_no_validation(images):
 def test_intensities_need_to_be_drawn(grey):
     with pytest.raises(ValueError, match="`binarise` must be .*not binary.*binarise=None"):
         RunData(tiny_recipe(grey))
+
+
+def test_grey_test_images_of_a_binary_model_are_refused(tmp_path):
+    """They were drawn without being asked for, and had a plausible likelihood."""
+    train, test = (np.full((8, 8, 8, 1), top, "uint8") for top in (1, 200))
+    np.savez(tmp_path / "mixed.npz", train=train, test=test)
+    recipe = tiny_recipe(tmp_path / "mixed.npz")
+    RunData(recipe)
+    with pytest.raises(ValueError, match="binarise.*pixels up to 200 in test"):
+        split_images(recipe, "test")
+    once = split_images(recipe.replace(binarise="static"), "test", seed=3)
+    np.testing.assert_array_equal(once, binarised(test, seed=3))
 
 
 def test_binary_images_cannot_be_drawn(images):

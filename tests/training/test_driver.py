@@ -212,6 +212,21 @@ def test_folder_of_another_recipe(copy, images, run_recipe, field):
         train(other, copy, verbose=0)
 
 
+def test_a_run_is_not_resumed_with_another_recipe_under_its_name(copy, images, run_recipe):
+    """What stands in the run's folder was taken for what it began with."""
+    changed = run_recipe(images, objective={"class_name": "ELBO", "config": {"warmup_steps": 9}})
+    (copy / "recipe.json").write_text(changed.to_json())
+    with pytest.raises(ValueError, match="`out` must be .* that it began with.*changed since"):
+        train(changed, copy, verbose=0)
+    (copy / "recipe.json").unlink()
+    with pytest.raises(ValueError, match="`out` must be .*a run with its recipe.json"):
+        train(changed, copy, verbose=0)
+    # The data may lie elsewhere: their pixels are compared.
+    moved = shutil.copy(images, copy / "moved.npz")
+    (copy / "recipe.json").write_text(run_recipe(moved).to_json())
+    train(run_recipe(moved), copy, verbose=0)
+
+
 def test_truncated_checkpoint(copy, images, run_recipe):
     os.truncate(copy / "latest.weights.h5", 5000)
     with pytest.raises(ValueError, match="weights of this very model, whole.*Received.*latest"):

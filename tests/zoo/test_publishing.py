@@ -121,11 +121,16 @@ def test_means_of_other_log_probabilities_are_not_published(run, tmp_path, conte
 
 def test_entry_is_replaced_whole_and_keeps_the_probe_of_its_weights(tiny_zoo, run, one_model):
     entry = tiny_zoo / "tiny"
-    (entry / "left_over.txt").write_text("old")
+    (entry / "metrics-9x9.npy").write_text("of an evaluation before")
+    (entry / "notes.txt").write_text("of the user's")
+    (entry / ".git").mkdir()
+    (entry / ".git" / "config").write_text("also")
     weights = read(run / "metrics.json")["weights_sha256"]
     (run / "probe.json").write_text(json.dumps({"weights_sha256": weights}))
     publishing.publish(run, entry)
-    assert (entry / "metrics-8x2.npy").is_file() and not (entry / "left_over.txt").exists()
+    assert (entry / "metrics-8x2.npy").is_file() and not (entry / "metrics-9x9.npy").exists()
+    assert (entry / "notes.txt").read_text() == "of the user's"
+    assert (entry / ".git" / "config").read_text() == "also"
     metrics = read(entry / "metrics.json")
     assert metrics["likelihood"][0]["command"] == "vlae-tf evaluate run"
     assert not [path for path in tiny_zoo.iterdir() if path.name.startswith(".")]
@@ -139,6 +144,12 @@ def test_entry_is_replaced_whole_and_keeps_the_probe_of_its_weights(tiny_zoo, ru
     (entry / "probe.json").write_text(json.dumps({"weights_sha256": "0" * 64}))
     publishing.publish(run, entry)
     assert not (entry / "probe.json").exists()
+
+
+def test_recipe_that_was_changed_since_is_not_published(run, tmp_path):
+    recipe = read(run / "recipe.json")
+    (run / "recipe.json").write_text(json.dumps(recipe | {"batch_size": 5}))
+    refused(run, tmp_path, "`run` must be .* that it began with.*changed since")
 
 
 def test_entry_of_a_ladder_shows_its_rungs(tmp_path, monkeypatch):

@@ -41,9 +41,11 @@ class RunData:
 
     def __init__(self, recipe, data_dir=None):
         draw = not draws_afresh(recipe)
-        self.images = _load(recipe, recipe.train_split, data_dir, draw)
+        self.images = _load(recipe, recipe.train_split, data_dir, draw, recipe.seed)
         split = recipe.validation_split
-        self.validation_images = None if split is None else _load(recipe, split, data_dir, True)
+        self.validation_images = (
+            None if split is None else split_images(recipe, split, recipe.seed, data_dir)
+        )
         self._set(recipe)
 
     def of(self, recipe):
@@ -126,24 +128,22 @@ def binarisation(recipe):
 
 
 def split_images(recipe, split, seed=0, data_dir=None):
-    """The images of a split as the model takes them, those of a "dynamic" set drawn once."""
-    images = _stored(recipe, split, data_dir)
-    return binarised(images, seed) if recipe.levels == 2 and images.max() > 1 else images
+    """The images of a split as the model takes them: what a recipe binarises is drawn once.
+
+    Raises:
+        ValueError: for images that the recipe's model does not take.
+    """
+    return _load(recipe, split, data_dir, True, seed)
 
 
-def _stored(recipe, split, data_dir):
-    shape = recipe.model.get("image_shape")
-    return load_arrays(
+def _load(recipe, split, data_dir, draw, seed):
+    images = load_arrays(
         recipe.dataset,
         split,
         data_dir,
-        image_shape=shape,
+        image_shape=recipe.model.get("image_shape"),
         validation_fraction=recipe.validation_fraction,
     )
-
-
-def _load(recipe, split, data_dir, draw):
-    images = _stored(recipe, split, data_dir)
     if recipe.levels > 2:
         return images
     if images.shape[-1] == 3 and not recipe.model.get("likelihood_family"):
@@ -151,13 +151,14 @@ def _load(recipe, split, data_dir, draw):
         expected = f'have "levels": 256 or "image_shape": {list(images.shape[1:])} for colours'
         raise ValueError(f"`model` must {expected}. Received: {received}")
     if recipe.binarise or draws_afresh(recipe):
-        return binarised(images, seed=recipe.seed) if draw else images
+        return binarised(images, seed) if draw else images
     if images.max() > 1:
         refuse(
             "binarise",
             '"dynamic" or "static" in a recipe whose images are not binary and whose model is; or '
             'give the model "levels": 256',
             recipe.binarise,
-            received=f"binarise=None, dataset={recipe.dataset!r} with pixels up to {images.max()}",
+            received=f"binarise=None, dataset={recipe.dataset!r} with pixels up to {images.max()} "
+            f"in {split}",
         )
     return images

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import pathlib
 from collections.abc import Sequence
@@ -232,6 +233,13 @@ class Recipe:
         """Names of the fields, `notes` aside, in which two recipes differ."""
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         return [name for name in mine if mine[name] != theirs[name] and name != "notes"]
+
+    def fingerprint(self):
+        """The sha256 of all that decides the result, where data and first weights lie aside."""
+        fields = dataclasses.asdict(self)
+        for name in ("notes", "dataset", "initial_weights"):
+            del fields[name]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def control(self) -> Self:
         """The recipe of the same decoder without a code: what that loses, the code is worth.

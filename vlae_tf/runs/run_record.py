@@ -12,8 +12,10 @@ import time
 import keras
 
 from vlae_tf.backend import replicas
+from vlae_tf.checks import refuse
 from vlae_tf.files import write_text
 from vlae_tf.records import epochs_and_seconds, read_run
+from vlae_tf.runs.recipe import Recipe
 
 _PACKAGES = ("vlae_tf", "keras", "tensorflow", "jax", "tensorflow-probability", "numpy")
 
@@ -90,6 +92,19 @@ class RunRecord(keras.callbacks.Callback):
 def read_record(path):
     """What a run.json holds; nothing where there is none."""
     return read_run(path) if path.is_file() else {}
+
+
+def begun_with(folder, name):
+    """The `Recipe` of a run, which must be the one that it began with; `name` is the argument's.
+
+    Raises:
+        ValueError: if recipe.json was changed since, in more than where data and first weights lie.
+    """
+    recipe = Recipe.load(folder / "recipe.json")
+    if read_record(folder / "run.json").get("recipe_sha256") not in (None, recipe.fingerprint()):
+        received = f"{name}={str(folder)!r}, whose recipe.json was changed since"
+        refuse(name, "a run with the recipe.json that it began with", str(folder), received)
+    return recipe
 
 
 def _earlier(record):

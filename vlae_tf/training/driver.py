@@ -19,7 +19,7 @@ from vlae_tf.models.progress import TrainingProgress
 from vlae_tf.records import read_history
 from vlae_tf.runs.data import RunData
 from vlae_tf.runs.recipe import Recipe
-from vlae_tf.runs.run_record import RunRecord, read_record
+from vlae_tf.runs.run_record import RunRecord, begun_with, read_record
 from vlae_tf.training.averaged_evaluation import AveragedEvaluation
 from vlae_tf.training.checkpoint import Checkpoint
 from vlae_tf.training.clustering import Clustering
@@ -101,7 +101,11 @@ def train(
 def _train(recipe, out, callbacks, data_dir, verbose, tensorboard, command):
     extra = [_tensorboard(out)] if tensorboard and not cluster()[1] else []
     data = RunData(recipe, data_dir)
-    facts = {"images": len(data.images), "data": data.fingerprint()}
+    facts = {
+        "images": len(data.images),
+        "data": data.fingerprint(),
+        "recipe_sha256": recipe.fingerprint(),
+    }
     _check_data(out, facts["data"])
     _check_division(recipe, len(data.images))
 
@@ -191,8 +195,11 @@ def _check_folder(out, recipe):
     check_no_file(out, "out")
     path = out / "recipe.json"
     if not path.exists():
+        if (out / "run.json").exists():
+            refuse("out", "a new folder, or a run with its recipe.json", str(out))
         return
-    if differences := recipe.differences(Recipe.load(path).with_absolute_path()):
+    before = begun_with(out, "out").with_absolute_path()
+    if differences := recipe.differences(before):
         raise ValueError(
             "`out` must be a new folder or one with a run of the same recipe; to train a finished "
             "model further, start a new run with its weights as `initial_weights` and another "

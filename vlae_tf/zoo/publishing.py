@@ -25,8 +25,9 @@ from vlae_tf.models.folder import read_part
 from vlae_tf.posteriors import LadderPosterior
 from vlae_tf.priors import GaussianMixturePrior
 from vlae_tf.records import check_weights, read_metrics
-from vlae_tf.runs import Recipe, load_run
+from vlae_tf.runs import load_run
 from vlae_tf.runs.data import images_sha256, split_images
+from vlae_tf.runs.run_record import begun_with
 from vlae_tf.units import in_unit, unit
 from vlae_tf.zoo.card import card
 from vlae_tf.zoo.entry import write_entry
@@ -49,6 +50,10 @@ _COPIED = (
 )
 # Each with the sha256 of the weights that it was measured with.
 _PROBES = ("probe.json", "rungs.json")
+_PICTURES = ("history", "reconstructions", "samples", "manifolds", "clusters")
+# The files of an entry: those that publishing makes anew.
+_OWN = (*_COPIED, *_PROBES, "metrics-*.npy", "examples.npz", "entry.json", "card.md")
+_OWN += tuple(f"{name}.png" for name in _PICTURES)
 
 
 def publish(run, folder, data_dir=None, licence=None):
@@ -58,13 +63,15 @@ def publish(run, folder, data_dir=None, licence=None):
 
     Args:
         run: folder of the run.
-        folder: folder of the entry, made or replaced in one move when everything is there.
+        folder: folder of the entry, made or replaced in one move when everything is there. Files
+            of yours that lie in it stay.
         data_dir: folder where TFDS keeps its data.
         licence: SPDX name of the licence of the weights, such as "MIT"; None: not stated.
 
     Raises:
         ValueError: if the run was not evaluated, the log-probabilities of its images are missing,
-            or `folder` is there and is no entry: nothing else is replaced.
+            its recipe.json is not the one that it began with, or `folder` is there and is no entry:
+            nothing else is replaced.
     """
     run, folder = pathlib.Path(run), pathlib.Path(folder)
     _check_target(run, folder)
@@ -77,7 +84,7 @@ def publish(run, folder, data_dir=None, licence=None):
     metrics = read_metrics(run / "metrics.json")
     weights = check_weights(run, metrics)
     log_probs = [_log_prob(run, block) for block in metrics["likelihood"]]
-    recipe = Recipe.load(run / "recipe.json")
+    recipe = begun_with(run, "run")
     images = split_images(recipe, metrics["split"], metrics["seed"], data_dir)
     if metrics.get("images_sha256") not in (None, images_sha256(images)):
         raise ValueError(
@@ -112,6 +119,7 @@ def publish(run, folder, data_dir=None, licence=None):
         draw_history(entry)
         write_entry(entry, _source(folder), licence)
         write_text(entry / "card.md", card(folder.name, entry))
+        _copy_others(folder, entry)
         _replace(folder, entry, pathlib.Path(temporary) / "before")
 
 
@@ -240,6 +248,15 @@ def _log_prob(run, block):
             f"`vlae-tf evaluate` again. Received: run={str(run)!r} without {name}"
         )
     return log_prob_path(path, block)
+
+
+def _copy_others(folder, entry):
+    """Copies what lies in an entry's folder and is no file of an entry, such as a .git."""
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, entry / path.name, symlinks=True)
+        elif not any(path.match(own) for own in _OWN):
+            shutil.copy2(path, entry, follow_symlinks=False)
 
 
 def _replace(folder, entry, aside):
