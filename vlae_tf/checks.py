@@ -264,6 +264,19 @@ def check_codes(code, latent_dim, dtype="float32"):
     return code
 
 
+def check_last_axes(value, shape, name):
+    """Raises unless the last axes of an array or tensor have this shape, as far as it is known."""
+    found = getattr(value, "shape", None)
+    found = np.shape(value) if found is None else tuple(found)
+    last = found[len(found) - len(shape) :]
+    fits = len(last) == len(shape) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(last, shape, strict=True)
+    )
+    if not fits:
+        expected = f"of shape (..., {', '.join(map(str, shape))})"
+        refuse(name, expected, value, f"{name} of shape {found}")
+
+
 def check_temperatures(temperature, count):
     """`temperature`, a number or one for each of `count` rows, as float32 `(count,)`."""
     values = np.asarray(temperature)

@@ -130,6 +130,13 @@ def test_noise_decides_the_code_and_its_density(case):
     np.testing.assert_allclose(numpy_of(code)[1], numpy_of(alone), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [1, SIZE + 1])
+def test_codes_of_another_size_are_refused(case, size):
+    """One number for all dimensions was broadcast, and had a plausible density."""
+    with pytest.raises(ValueError, match=rf"`code` must be of shape .*{SIZE}\).*, {size}\)"):
+        case[0].log_prob(ops.zeros((ROWS, size)))
+
+
 def test_each_code_has_its_density_under_each_member(case):
     distribution, rows = case
     codes = np.random.default_rng(3).normal(size=(5, SIZE)).astype("float32")

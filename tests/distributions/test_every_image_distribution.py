@@ -103,6 +103,19 @@ def test_probabilities_sum_to_one(case):
     np.testing.assert_allclose(np.exp(log_prob.astype("float64")).sum(0), 1.0, rtol=1e-4)
 
 
+@pytest.mark.parametrize("change", ["one pixel", "no channel", "one more row"])
+def test_images_of_another_shape_are_refused(case, change):
+    """One pixel for all was broadcast, and had a plausible probability."""
+    distribution, shape, _ = case
+    other = {
+        "one pixel": (1, 1, shape[-1]),
+        "no channel": shape[:2],
+        "one more row": (shape[0] + 1, *shape[1:]),
+    }[change]
+    with pytest.raises(ValueError, match="`images` must be of shape .* Received: images of shape"):
+        distribution.log_prob(ops.zeros((ROWS, *other)))
+
+
 def test_noise_decides_the_image(case):
     distribution, shape, levels = case
     noise = noise_of(distribution)

@@ -1,5 +1,7 @@
 from keras import ops
 
+from vlae_tf.checks import check_last_axes
+
 
 class CodeDistribution:
     """A distribution over codes: what a VAE asks of its posterior and its prior.
@@ -42,6 +44,15 @@ class CodeDistribution:
         """The code at standard normal noise, and its log-density in nats."""
         code = self.from_noise(noise)
         return code, self.log_prob(code)
+
+    def log_prob(self, code, *args, **kwargs):
+        """The log-density of codes `(..., batch, d)`, in nats.
+
+        Raises:
+            ValueError: for codes of another size, which would be broadcast.
+        """
+        check_last_axes(code, tuple(self.event_shape), "code")
+        return super().log_prob(code, *args, **kwargs)
 
     def log_prob_of_each(self, codes):
         """The log-density of every code under every member of the batch, in nats.

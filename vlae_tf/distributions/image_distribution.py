@@ -1,3 +1,6 @@
+from vlae_tf.checks import check_last_axes
+
+
 class ImageDistribution:
     """A distribution over images: what a VAE asks of its likelihood.
 
@@ -21,6 +24,15 @@ class ImageDistribution:
     def noise_shape(self):
         """Shape of the uniform noise of one image, `(height, width, noise_channels)`."""
         raise NotImplementedError
+
+    def log_prob(self, images, *args, **kwargs):
+        """The log-probability of images `(..., batch, height, width, channels)`, in nats.
+
+        Raises:
+            ValueError: for images of another shape, which would be broadcast.
+        """
+        check_last_axes(images, tuple(self.event_shape), "images")
+        return super().log_prob(images, *args, **kwargs)
 
     def from_noise(self, uniform, known=None, mask=None):
         """The image at uniform noise `(batch, *noise_shape)`, float32 `(batch, *image_shape)`.
