@@ -5,6 +5,7 @@ import fnmatch
 import os
 import pathlib
 
+from vlae_tf.checks import refuse
 from vlae_tf.files import PathLike, read_json
 
 _PACKAGE = pathlib.Path(__file__).parent
@@ -91,6 +92,9 @@ def locate(source: PathLike, argument: str = "source") -> pathlib.Path:
         >>> vlae_tf.zoo.locate("mnist_static").name
         'mnist_static'
     """
+    if not isinstance(source, (str, os.PathLike)):
+        received = f"{argument} of type {type(source).__name__}"
+        refuse(argument, "the name of an entry of the zoo, or a path", source, received)
     source = os.fspath(source)
     if source.startswith(_HUB):
         return _download(source, argument)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from tests.coding.make_kept import KEPT
 from vlae_tf import cli
+from vlae_tf.coding import Coder, ImageWriter
 from vlae_tf.datasets import load_arrays
 
 pytest.importorskip("constriction")
@@ -104,10 +105,16 @@ def test_binary_images_are_black_and_white(entries):
     assert out.read_bytes() == (KEPT / "binary" / "lossy.vlae").read_bytes()
 
 
-def test_the_images_are_not_written_over(entries):
+def test_no_other_file_is_written_over(entries):
+    """Neither the images nor anything else: `out` is new, or such a file."""
     images = np.load(KEPT / "binary" / "images.npy")[:2]
-    source = entries / "images.npy"
+    source, thesis = entries / "images.npy", entries / "thesis.tex"
     np.save(source, images)
-    with pytest.raises(ValueError, match="`out` must be another file than the images"):
-        run("compress", source, "--entry", "binary", "--out", source)
+    thesis.write_text("years")
+    for out in (source, thesis):
+        with pytest.raises(ValueError, match="`out` must be a new file, or a .vlae file"):
+            run("compress", source, "--entry", "binary", "--out", out)
+        with pytest.raises(ValueError, match="`path` must be a new file, or a .vlae file"):
+            ImageWriter(out, Coder("binary", codebook_bits=3))
     np.testing.assert_array_equal(np.load(source), images)
+    assert thesis.read_text() == "years"

@@ -236,6 +236,13 @@ def test_only_integers_name_an_image(coder, images):
                 reader[index]
 
 
+def test_a_writer_takes_a_coder(tmp_path):
+    with pytest.raises(ValueError, match="`coder` must be a `Coder`.*coder='mnist_ladder'"):
+        ImageWriter(tmp_path / "images.vlae", "mnist_ladder")
+    with pytest.raises(ValueError, match="`entry` must be .* Received: entry of type int"):
+        Coder(3)
+
+
 def test_a_file_is_written_within_its_context_alone(coder, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with ImageWriter("images.vlae", coder) as writer:

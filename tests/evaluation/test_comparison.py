@@ -86,8 +86,9 @@ def test_evaluations_of_different_data_are_not_compared(runs):
     (folders[1] / "metrics.json").write_text(json.dumps(metrics | {"split": "validation"}))
     with pytest.raises(ValueError, match="`folders` must agree in dataset, split.* Received: fir"):
         comparison_table(folders)
-    with pytest.raises(ValueError, match="`folders` must name one run or more"):
-        comparison_table([])
+    for none in ([], str(folders[0]), folders[0]):
+        with pytest.raises(ValueError, match="`folders` must be a list of the folders of one run"):
+            comparison_table(none)
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,11 @@ def test_folder_of_another_recipe(copy, images, run_recipe, field):
         train(other, copy, verbose=0)
 
 
+def test_the_name_of_a_recipe_is_none(tmp_path):
+    with pytest.raises(ValueError, match="`recipe` must be a `Recipe`.*recipe='mnist_static'"):
+        train("mnist_static", tmp_path / "run")
+
+
 def test_a_run_is_not_resumed_with_another_recipe_under_its_name(copy, images, run_recipe):
     """What stands in the run's folder was taken for what it began with."""
     changed = run_recipe(images, objective={"class_name": "ELBO", "config": {"warmup_steps": 9}})

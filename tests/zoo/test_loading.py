@@ -39,6 +39,8 @@ def test_dtype_changes_the_convolutions_alone(tiny_zoo):
         ("model.keras", "A .keras file is loaded by keras.saving.load_model"),
         ("runs/secnd", "runs has first, second. Received: .* Did you mean runs/second?"),
         ("hf://tiny", "must be hf://user/name"),
+        (None, "`source` must be .* Received: source of type NoneType"),
+        (3, "`source` must be .* Received: source of type int"),
     ],
 )
 def test_unknown_source_lists_the_known_ones(
@@ -96,6 +98,12 @@ def test_the_real_package_takes_these_arguments(tiny_zoo, monkeypatch):
     from huggingface_hub import snapshot_download
 
     assert {"repo_id", "allow_patterns"} <= set(inspect.signature(snapshot_download).parameters)
+
+
+def test_examples_without_images(tiny_zoo):
+    np.savez(tiny_zoo / "tiny" / "examples.npz", pictures=np.zeros(3))
+    with pytest.raises(ValueError, match="`source` must be .* whose examples.npz has images"):
+        zoo.examples("tiny")
 
 
 def test_own_zoo_must_be_a_folder_with_names_of_its_own(tiny_zoo, tmp_path, monkeypatch):

@@ -146,6 +146,11 @@ def test_entry_is_replaced_whole_and_keeps_the_probe_of_its_weights(tiny_zoo, ru
     assert not (entry / "probe.json").exists()
 
 
+def test_licence_is_a_name(run, tmp_path):
+    with pytest.raises(ValueError, match="`licence` must be the SPDX name .*licence=5"):
+        publishing.publish(run, tmp_path / "new", licence=5)
+
+
 def test_recipe_that_was_changed_since_is_not_published(run, tmp_path):
     recipe = read(run / "recipe.json")
     (run / "recipe.json").write_text(json.dumps(recipe | {"batch_size": 5}))

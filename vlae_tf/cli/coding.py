@@ -47,10 +47,10 @@ def compress(
     order of their paths.
     """
     from vlae_tf import coding
+    from vlae_tf.coding.image_writer import check_replaced
     from vlae_tf.models.progress import Progress
 
-    if out.exists() and pathlib.Path(source).exists() and out.samefile(source):
-        raise ValueError(f"`out` must be another file than the images. Received: out={str(out)!r}")
+    check_replaced(out, "out")  # before the model is loaded
     method = "lossy" if lossy else None
     coder = coding.Coder(
         entry,

@@ -3,8 +3,10 @@ import pathlib
 
 import numpy as np
 
-from vlae_tf.coding.coder import pixels_crc
+from vlae_tf.checks import refuse
+from vlae_tf.coding.coder import Coder, pixels_crc
 from vlae_tf.coding.container import ContainerWriter
+from vlae_tf.coding.header import MAGIC
 from vlae_tf.files import whole
 
 
@@ -17,11 +19,11 @@ class ImageWriter:
     or a kill.
 
     Args:
-        path: path of the file.
+        path: path of the file. A .vlae file that is there is replaced, and no other one.
         coder: `Coder`.
 
     Raises:
-        ValueError: for invalid images.
+        ValueError: for invalid images, or a file at `path` that is no .vlae file.
 
     Example:
         >>> import vlae_tf
@@ -35,7 +37,10 @@ class ImageWriter:
     """
 
     def __init__(self, path, coder):
+        if not isinstance(coder, Coder):
+            refuse("coder", "a `Coder`, such as Coder('mnist_static')", coder)
         self.path = pathlib.Path(path).absolute()
+        check_replaced(self.path, "path")
         self.coder = coder
         self._container = None
 
@@ -71,6 +76,15 @@ class ImageWriter:
         blocks = [self._waiting[at : at + size] for at in range(0, end, size)]
         write_blocks(container, self.coder, blocks)
         self._waiting = self._waiting[end:]
+
+
+def check_replaced(path, name):
+    """Raises if a file would be replaced that is no .vlae file; `name` is the argument's."""
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                expected = "a new file, or a .vlae file to be replaced"
+                refuse(name, expected, str(path), f"{name}={str(path)!r}, another file")
 
 
 def write_blocks(container, coder, blocks):

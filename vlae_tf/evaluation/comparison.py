@@ -1,10 +1,12 @@
 """Runs side by side: likelihoods of the same images, and what the objective made of the code."""
 
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from vlae_tf.checks import refuse
 from vlae_tf.evaluation.run_metrics import read_log_prob
 from vlae_tf.evaluation.units import SIZE, number_of_images, number_of_samples
 from vlae_tf.files import PathLike, write_between
@@ -39,9 +41,9 @@ def comparison_table(folders: Sequence[PathLike]) -> str:
         >>> from vlae_tf.evaluation import comparison_table
         >>> comparison_table(["runs/elbo", "runs/iwae"])  # doctest: +SKIP
     """
-    paths = [] if isinstance(folders, str) else [pathlib.Path(folder) for folder in folders]
-    if not paths:
-        raise ValueError(f"`folders` must name one run or more. Received: folders={folders!r}")
+    if isinstance(folders, (str, os.PathLike)) or not len(folders):
+        refuse("folders", "a list of the folders of one run or more", folders)
+    paths = [pathlib.Path(folder) for folder in folders]
     all_metrics = [read_metrics(folder / "metrics.json") for folder in paths]
     _check_comparable(paths, all_metrics)
     name = unit(all_metrics[0])

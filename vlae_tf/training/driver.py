@@ -64,9 +64,9 @@ def train(
         The trained `VLAE`, with averaged weights.
 
     Raises:
-        ValueError: if `out` holds a run of another recipe or a damaged checkpoint, or another
-            process is training there, or for images that the model does not take; for devices or
-            workers that are not there, or that cannot divide a batch.
+        ValueError: if `recipe` is none; if `out` holds a run of another recipe or a damaged
+            checkpoint, or another process is training there; for images that the model does not
+            take; for devices or workers that are not there, or that cannot divide a batch.
         FloatingPointError: if the loss or a gradient is no longer finite.
 
     Example:
@@ -91,6 +91,8 @@ def train(
     Reference:
         Chen et al., "Variational Lossy Autoencoder", ICLR 2017, appendix A.
     """
+    if not isinstance(recipe, Recipe):
+        refuse("recipe", 'a `Recipe`, such as Recipe.load("mnist_static")', recipe)
     out = pathlib.Path(out)
     recipe = recipe.with_absolute_path()
     _check_folder(out, recipe)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from vlae_tf import catalogue
+from vlae_tf.checks import refuse
 from vlae_tf.files import PathLike, read_numpy
 from vlae_tf.models import VAE
 from vlae_tf.records import read_metrics
@@ -56,4 +57,8 @@ def examples(source: PathLike) -> np.ndarray:
     Raises:
         ValueError: for an unknown name, or a folder without examples, as that of a run.
     """
-    return read_numpy(catalogue.published_file(catalogue.locate(source), "examples.npz"))["images"]
+    path = catalogue.published_file(catalogue.locate(source), "examples.npz")
+    arrays = read_numpy(path)
+    if "images" not in arrays:
+        refuse("source", "an entry whose examples.npz has images", source, f"{path} without them")
+    return arrays["images"]

@@ -74,6 +74,8 @@ def publish(run, folder, data_dir=None, licence=None):
             nothing else is replaced.
     """
     run, folder = pathlib.Path(run), pathlib.Path(folder)
+    if licence is not None and not isinstance(licence, str):
+        refuse("licence", "the SPDX name of a licence, or None", licence)
     _check_target(run, folder)
     missing = [name for name in _COPIED if not (run / name).is_file()]
     if missing:
