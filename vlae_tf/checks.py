@@ -381,6 +381,13 @@ def check_dtype(dtype):
         refuse("dtype", expected, dtype)
 
 
+def check_single(model, purpose):
+    """Raises a `ValueError` for a model of float64, which does not serve this purpose."""
+    if getattr(model, "variable_dtype", None) == "float64":
+        received = "a model of float64, which is for likelihoods and coding"
+        refuse("model", f"of float32 or mixed_bfloat16 to be {purpose}", model, received)
+
+
 def check_activation(activation):
     """The function that `activation` is or names in `keras.activations`."""
     import keras

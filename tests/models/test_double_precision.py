@@ -10,9 +10,13 @@ from tests.gradients import randomise
 from tests.systems import PARTS, SHAPE, SIZE, make_system
 from tests.tiny import all_images, numpy_of
 from vlae_tf.backend import double_precision
+from vlae_tf.evaluation import mutual_information
+from vlae_tf.models import VLAE
 from vlae_tf.models.folder import model_config
+from vlae_tf.networks import MLPDecoder, MLPEncoder
 from vlae_tf.objectives import log_weights
 from vlae_tf.runs import load_run
+from vlae_tf.saved_model import export
 
 
 def in_double(model, folder):
@@ -97,6 +101,43 @@ def test_float64_draws_images_and_measures(tmp_path, eager):
         assert images.shape == (3, *SHAPE) and set(np.unique(images)) <= {0.0, 1.0}
         assert model.encode(images).shape == (3, SIZE)
         assert np.isfinite(model.log_likelihood(images, importance_samples=2)).all()
+
+
+@pytest.mark.jax
+def test_float64_is_neither_trained_nor_exported(tmp_path, eager):
+    """The error came from the depths of an operation."""
+    with double_precision():
+        model = in_double(make_system("VLAE"), tmp_path)
+        images = np.zeros((2, *SHAPE), "uint8")
+        with pytest.raises(ValueError, match="`model` must be of float32 .* to be trained"):
+            model.compile(optimizer="adam")
+        assert np.isfinite(mutual_information(model, images)["nats"])
+        if keras.backend.backend() == "tensorflow":
+            with pytest.raises(ValueError, match="`model` must be .* to be exported"):
+                export(model, tmp_path / "served")
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("policy", ["float16", "bfloat16", "float64"])
+def test_policies_without_float32_weights_are_refused(policy):
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(policy)
+        networks = MLPEncoder([4]), MLPDecoder(SHAPE, units=[4])
+        with pytest.raises(ValueError, match="must (be float32|have the model's precision)"):
+            VLAE(SHAPE, 2, *networks)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.jax
+def test_keras_must_compute_in_float32_by_default():
+    try:
+        keras.config.set_floatx("float16")
+        with pytest.raises(ValueError, match="`floatx` must be float32.*'float16'"):
+            make_system("VLAE")
+    finally:
+        keras.config.set_floatx("float32")
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow always has float64")

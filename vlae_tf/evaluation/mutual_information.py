@@ -57,7 +57,7 @@ def mutual_information(
     batch_size = check_integer(batch_size, "batch_size", least=1)
     n, rows = len(images), min(len(images), batch_size)
     codes = model.run_rows("draw_codes", model.draw_codes, images, row_seeds(seed, n))
-    codes = check_codes(codes, model.latent_dim)
+    codes = check_codes(codes, model.latent_dim, model.variable_dtype)
 
     def densities(batch, codes):
         pairs = ops.shape(codes)[0], ops.shape(batch)[0], model.latent_dim

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from vlae_tf.backend import compiled, compiled_rows, replicas, step_figures, unshare
-from vlae_tf.checks import check_data, check_images, only_images, refuse
+from vlae_tf.checks import check_data, check_images, check_single, only_images, refuse
 from vlae_tf.models.progress import Progress, TrainingProgress
 from vlae_tf.models.prompt_data import prompt_arguments
 
@@ -58,6 +58,7 @@ class ImageModel(keras.Model):
         return ops.logical_and(inside, ops.equal(pixels, ops.floor(pixels)))
 
     def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
+        check_single(self, "trained, or evaluated by Keras")
         given = {"loss": loss, "metrics": None, "weighted_metrics": None} | kwargs
         for name in ("loss", "metrics", "weighted_metrics"):
             if given[name] is not None:

@@ -35,9 +35,27 @@ def check_parts(model):
                     f"`{name}` must have the model's {argument}, {expected}. "
                     f"Received: {name}.{argument}={getattr(part, argument)}"
                 )
+    _check_precision(model)
     check_rungs_agree(model)
     model.objective.check_networks(model.decoder, model.likelihood_family)
     model.posterior_family.check(model)
+
+
+def _check_precision(model):
+    """Raises a `ValueError` unless weights and densities are float32, or all is float64."""
+    if keras.config.floatx() != "float32":
+        received = f"keras.config.floatx()={keras.config.floatx()!r}"
+        refuse("floatx", "float32; `dtype` chooses the policy of a model", None, received)
+    own = model.variable_dtype
+    if own not in ("float32", "float64"):
+        expected = "float32 or mixed_bfloat16: a policy with weights in float32"
+        refuse("dtype", expected, model.dtype_policy.name)
+    for name in PARTS.keys() - {"encoder", "decoder"}:
+        if (found := getattr(model, name).variable_dtype) != own:
+            raise ValueError(
+                f"`{name}` must have the model's precision, {own}; a model that is float64 "
+                f'throughout is loaded with dtype="float64". Received: {name} of {found}'
+            )
 
 
 def check_rungs_agree(model):

@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vlae_tf.backend import check_tensorflow
-from vlae_tf.checks import check_images, check_integer, check_integers, refuse
+from vlae_tf.checks import (
+    check_images,
+    check_integer,
+    check_integers,
+    check_single,
+    refuse,
+)
 from vlae_tf.files import PathLike
 from vlae_tf.saved_model.version import write_version
 from vlae_tf.saved_model.warmup import write_warmup
@@ -103,6 +109,7 @@ def export(
     if missing := [name for name in _USED if not hasattr(model, name)]:
         received = f"model={model!r}, without {', '.join(missing)}"
         refuse("model", "a `vlae_tf.VAE`, or have its methods and sizes", model, received)
+    check_single(model, "exported")
     check_integer(importance_samples, "importance_samples", least=1)
     check_integers(batch_sizes, "batch_sizes", least=1)
     if warmup_images is not None:
