@@ -118,7 +118,8 @@ def test_control_is_trained_and_put_beside(
 def test_two_evaluations_stand_side_by_side(tiny_run, tmp_path, loading):
     out = tmp_path / "metrics.json"
     run("evaluate", tiny_run, "--importance-samples", 2, "--images", 8, "--out", out)
-    run("evaluate", tiny_run, "--importance-samples", 4, "--images", 4, "--out", out)
+    options = ["--importance-samples", 4, "--images", 4, "--batch-size", 3]
+    run("evaluate", tiny_run, *options, "--out", out)
     blocks = json.loads(out.read_text())["likelihood"]
     assert [(b["num_images"], b["importance_samples"]) for b in blocks] == [(8, 2), (4, 4)]
 

@@ -125,6 +125,14 @@ def evaluate(
         pathlib.Path | None,
         typer.Option(help="File to write; by default metrics.json of the run. An entry needs it."),
     ] = None,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Pairs of image and code at once: with 1,024 small networks are faster, and the "
+            "result is the same.",
+        ),
+    ] = 128,
     seed: Seed = 0,
     data_dir: DataDir = None,
     dtype: Dtype = "float32",
@@ -150,6 +158,7 @@ def evaluate(
             num_images=images,
             control=control and zoo.locate(control, "control"),
             seed=seed,
+            batch_size=batch_size,
             data_dir=data_dir,
             dtype=dtype,
             information=information,
