@@ -74,7 +74,6 @@ def measured(dataset, key):
         metrics, run = read_metrics(folder / "metrics.json"), read_run(folder / "run.json")
         if metrics["dataset"] != dataset or name in OTHER_DATA:
             continue
-        best = metrics["likelihood"][0]
         epochs, seconds = epochs_and_seconds(run)
         rows = [
             {
@@ -87,6 +86,10 @@ def measured(dataset, key):
             for row in way
             if row["entry"] == name
         ]
+        # Of as many samples as the point before, to be compared with it.
+        blocks = metrics["likelihood"]
+        like_before = [b for b in blocks if rows and b["importance_samples"] == rows[-1]["samples"]]
+        best = (like_before or blocks)[0]
         rows.append(
             {
                 "epochs": epochs,

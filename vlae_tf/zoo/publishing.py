@@ -132,8 +132,8 @@ def store_weights(entry):
     change for the entry's examples goes into its metrics.json, under `stored`, and the new sha256
     into metrics.json, probe.json and rungs.json. The published likelihood stays as it was measured.
     Weights that float16 does not hold, or that it makes another model of, whose log p(x) moves by
-    more than 0.01 nats or 0.0005 bits/dim in the mean, stay as they are. Of a mean that is not known
-    so well, two standard errors are taken off, each at most as large as that bound.
+    more than 0.01 nats or 0.0005 bits/dim in the mean, stay as they are. Two standard errors of the
+    mean are taken off first, each at most as large as that bound.
 
     Args:
         entry: folder with the files of an entry, its examples.npz too.

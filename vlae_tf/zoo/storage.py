@@ -2,6 +2,7 @@
 
 import pathlib
 import tempfile
+import zlib
 
 import h5py
 import numpy as np
@@ -9,8 +10,11 @@ import numpy as np
 from vlae_tf.files import read_arrays, whole
 from vlae_tf.layers import KernelLayer
 
-# Bytes from which on an array is stored with the shuffle filter.
-_SHUFFLED = 16_384
+# Bytes from which on an array is compressed.
+_COMPRESSED = 4096
+# Memory levels and strategies of zlib that are tried: the lower bytes of weights are noise, where
+# what repeats costs more than it saves.
+_STRATEGIES = ((8, zlib.Z_DEFAULT_STRATEGY), (6, zlib.Z_HUFFMAN_ONLY), (9, zlib.Z_RLE))
 
 
 def pack_weights(model, path):
@@ -43,10 +47,9 @@ def store_as_float16(path):
     """Rewrite a Keras weights file with every float32 array as float16.
 
     Integers, such as the states of random layers, stay as they are. The file is replaced in one
-    move; the same weights give the same bytes. Of a large array, the upper bytes of all numbers
-    come before the lower ones (HDF5's shuffle filter): the file is as large, and a wheel or another
-    archive of it 4 % smaller. Nothing is compressed in the file itself, where an archive would find
-    less to do.
+    move; the same weights give the same bytes. A large array is compressed, in a way that any HDF5
+    reads: the upper bytes of all numbers come before the lower ones (the shuffle filter), and the
+    deflate filter's bytes are the shortest of those that some strategies of zlib make.
 
     Args:
         path: path of a `.weights.h5` file.
@@ -79,15 +82,30 @@ def store_as_float16(path):
             if item.dtype == np.float32:
                 values, change = _float16(name, values)
                 largest = max(largest, change)
-            large = values.nbytes >= _SHUFFLED
-            layout = {"chunks": values.shape, "shuffle": True} if large else {}
-            copied = target.create_dataset(name, data=values, **layout)
+            copied = _write(target, name, values)
         copied.attrs.update(item.attrs)
 
     # In HDF5's newer layouts, groups would hold the time: no two files would be the same.
     with whole(path) as temporary, h5py.File(path) as source, h5py.File(temporary, "w") as target:
         source.visititems(copy)
     return largest
+
+
+def _write(file, name, values):
+    """A new data set, in one compressed chunk if it is large."""
+    if values.nbytes < _COMPRESSED:
+        return file.create_dataset(name, data=values)
+    filters = {"chunks": values.shape, "shuffle": True, "compression": "gzip"}
+    made = file.create_dataset(name, values.shape, values.dtype, **filters)
+    shuffled = np.frombuffer(values.tobytes(), "uint8").reshape(-1, values.itemsize).T.tobytes()
+    chunks = (_deflated(shuffled, *strategy) for strategy in _STRATEGIES)
+    made.id.write_direct_chunk((0,) * values.ndim, min(chunks, key=len))
+    return made
+
+
+def _deflated(data, memory, strategy):
+    packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, memory, strategy)
+    return packer.compress(data) + packer.flush()
 
 
 def _float16(name, values):
