@@ -134,7 +134,7 @@ def test_noise_decides_the_code_and_its_density(case):
 def test_codes_of_another_size_are_refused(case, size):
     """One number for all dimensions was broadcast, and had a plausible density."""
     with pytest.raises(ValueError, match=rf"`code` must be of shape .*{SIZE}\).*, {size}\)"):
-        case[0].log_prob(ops.zeros((ROWS, size)))
+        case[0].log_prob(value=ops.zeros((ROWS, size)), name="density")
 
 
 def test_each_code_has_its_density_under_each_member(case):

@@ -45,14 +45,14 @@ class CodeDistribution:
         code = self.from_noise(noise)
         return code, self.log_prob(code)
 
-    def log_prob(self, code, *args, **kwargs):
+    def log_prob(self, value, *args, **kwargs):
         """The log-density of codes `(..., batch, d)`, in nats.
 
         Raises:
             ValueError: for codes of another size, which would be broadcast.
         """
-        check_last_axes(code, tuple(self.event_shape), "code")
-        return super().log_prob(code, *args, **kwargs)
+        check_last_axes(value, tuple(self.event_shape), "code")
+        return super().log_prob(value, *args, **kwargs)
 
     def log_prob_of_each(self, codes):
         """The log-density of every code under every member of the batch, in nats.

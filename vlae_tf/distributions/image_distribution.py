@@ -25,14 +25,14 @@ class ImageDistribution:
         """Shape of the uniform noise of one image, `(height, width, noise_channels)`."""
         raise NotImplementedError
 
-    def log_prob(self, images, *args, **kwargs):
+    def log_prob(self, value, *args, **kwargs):
         """The log-probability of images `(..., batch, height, width, channels)`, in nats.
 
         Raises:
             ValueError: for images of another shape, which would be broadcast.
         """
-        check_last_axes(images, tuple(self.event_shape), "images")
-        return super().log_prob(images, *args, **kwargs)
+        check_last_axes(value, tuple(self.event_shape), "images")
+        return super().log_prob(value, *args, **kwargs)
 
     def from_noise(self, uniform, known=None, mask=None):
         """The image at uniform noise `(batch, *noise_shape)`, float32 `(batch, *image_shape)`.
