@@ -160,6 +160,7 @@ def test_recipes_are_valid(page):
 def test_commands_and_their_options_are_there(page):
     import typer
 
+    from vlae_tf.catalogue import entry_names
     from vlae_tf.cli import app
 
     lines = [
@@ -178,6 +179,9 @@ def test_commands_and_their_options_are_there(page):
         known = {option for param in command.params for option in param.opts} | {"--help"}
         unknown = [word for word in words if word.startswith("--") and word not in known]
         assert not unknown, f"{line}: no option {unknown}"
+        # What was published with an entry is not measured over.
+        measured = command.name in ("evaluate", "probe") and words and words[0] in entry_names()
+        assert not measured or "--out" in words, f"{line}: an entry needs --out"
 
 
 def test_make_has_the_targets_of_the_readme():
