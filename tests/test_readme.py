@@ -182,7 +182,9 @@ def test_commands_and_their_options_are_there(page):
         # What was published with an entry is not measured over. results.md has commands as they
         # were given.
         measured = command.name in ("evaluate", "probe") and words and words[0] in entry_names()
-        assert page == "docs/results.md" or not measured or "--out" in words, f"{line}: an entry needs --out"
+        assert page == "docs/results.md" or not measured or "--out" in words, (
+            f"{line}: an entry needs --out"
+        )
 
 
 def test_make_has_the_targets_of_the_readme():
